@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine:  make demo   make test
+# PYTHON picks the interpreter (3.10 or newer); everything is installed into .venv, pinned by constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= demo
+
+.PHONY: demo test lint reproduce bench gpu clean
+
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: .venv/ready  ## compare methods on built-in data; ends by naming the report it wrote
+	rm -rf $(OUT)
+	$(BIN)/graphssl compare --methods dgi,grace,bgrl,cca-ssg,ggd --datasets digits-knn --seeds 3 --max-steps 60 --out $(OUT)
+	$(BIN)/graphssl compare --methods infograph,graphcl --datasets digits-graphs --seeds 2 --max-steps 60 --out $(OUT)
+
+test: .venv/ready  ## all tests but those marked slow or gpu
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu" -q
+
+lint: .venv/ready  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+reproduce: .venv/ready  ## the committed accuracy tables (hours on two cores; resumes where it stopped) and the slow tests
+	$(BIN)/python benchmarks/accuracy.py all
+	$(BIN)/python -m pytest -m slow -q
+
+bench: .venv/ready  ## speed scripts
+	$(BIN)/python benchmarks/speed/encoder_step.py
+
+gpu: .venv/ready  ## tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu -q -rs
+
+clean:
+	rm -rf .venv demo runs build *.egg-info

@@ -1,0 +1,54 @@
+"""graphssl: self-supervised learning on graphs.
+
+Public names are loaded when first used, so that ``import graphssl`` costs next to nothing:
+neither torch-geometric nor scikit-learn is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Embedder": "graphssl.embedder",
+    "GraphSSLError": "graphssl.errors",
+    "Method": "graphssl.method",
+    "MissingFileError": "graphssl.errors",
+    "Recipe": "graphssl.method",
+    "create_method": "graphssl.method",
+    "evaluate": "graphssl.evaluation",
+    "list_datasets": "graphssl.data",
+    "list_methods": "graphssl.method",
+    "load_dataset": "graphssl.data",
+    "register": "graphssl.method",
+    "train": "graphssl.training",
+}
+_MODULES = (
+    "agreements", "critics", "data", "encoders", "estimators", "evaluation", "functional",
+    "heads", "methods", "ops", "pairs", "readouts", "testing", "training", "views",
+)  # fmt: skip
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from graphssl.data import list_datasets, load_dataset
+    from graphssl.embedder import Embedder
+    from graphssl.errors import GraphSSLError, MissingFileError
+    from graphssl.evaluation import evaluate
+    from graphssl.method import Method, Recipe, create_method, list_methods, register
+    from graphssl.training import train
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"graphssl.{name}")
+    raise AttributeError(f"module 'graphssl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME, *_MODULES})

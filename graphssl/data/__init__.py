@@ -1,0 +1,33 @@
+"""Graphs in, PyG ``Data`` out: inputs of every kind, checks, features, named data sets."""
+
+from graphssl.data.builtin import digits_graphs, digits_knn, karate_club, planted_communities
+from graphssl.data.check import check_graph
+from graphssl.data.datasets import DatasetInfo, dataset_info, list_datasets, load_dataset
+from graphssl.data.edge_lists import read_graph_file, save_graph
+from graphssl.data.features import FEATURE_KINDS, resolve_features, with_features
+from graphssl.data.graphs import GraphList, graph_of_node, num_features, num_graphs, num_nodes
+from graphssl.data.inputs import Inputs, to_graphs
+
+__all__ = [
+    "FEATURE_KINDS",
+    "DatasetInfo",
+    "GraphList",
+    "Inputs",
+    "check_graph",
+    "dataset_info",
+    "digits_graphs",
+    "digits_knn",
+    "graph_of_node",
+    "karate_club",
+    "list_datasets",
+    "load_dataset",
+    "num_features",
+    "num_graphs",
+    "num_nodes",
+    "planted_communities",
+    "read_graph_file",
+    "resolve_features",
+    "save_graph",
+    "to_graphs",
+    "with_features",
+]

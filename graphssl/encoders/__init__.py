@@ -1,0 +1,8 @@
+"""Encoders: a graph in, one vector for each node out."""
+
+from graphssl.encoders.base import Encoder, Layer
+from graphssl.encoders.build import build_encoder
+from graphssl.encoders.external import as_encoder
+from graphssl.encoders.stack import Stack
+
+__all__ = ["Encoder", "Layer", "Stack", "as_encoder", "build_encoder"]

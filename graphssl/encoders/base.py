@@ -1,0 +1,119 @@
+"""What an encoder and its layers are, and how they read a graph."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Data
+
+from graphssl.errors import InvalidGraphError
+from graphssl.ops import Adjacency, normalized_adjacency, sparse_operator, spmm
+
+__all__ = ["Encoder", "Layer", "adjacency_of", "linear", "node_features", "propagate_linear"]
+
+
+class Encoder(nn.Module):
+    """Base of all encoders: ``forward(data) -> (N, out_channels)``.
+
+    Attributes
+    ----------
+    in_channels : int
+        F, the number of input features; -1 when any number is taken.
+    out_channels : int
+        D, the width of the representations.
+    """
+
+    in_channels: int
+    out_channels: int
+
+    def forward(self, data: Data) -> Tensor:
+        """Representations of all nodes, shape ``(N, D)``."""
+        raise NotImplementedError
+
+
+class Layer(nn.Module):
+    """Base of the layers a :class:`~graphssl.encoders.Stack` is made of.
+
+    A subclass takes ``(in_channels, out_channels)`` and keyword-only options, and is registered with
+    ``@ENCODERS.register(name)``: the options of its constructor are the encoder's ``options``.
+
+    Attributes
+    ----------
+    default_norm : str
+        The normalisation used between layers when the user names none.
+    norm_first : bool
+        Whether the normalisation stands before the activation (as in BGRL) or after it (as in InfoGraph).
+    takes_sparse : bool
+        Whether ``x`` may be a sparse tensor; the stack then makes it one where that is faster.
+    """
+
+    default_norm: ClassVar[str] = "none"
+    norm_first: ClassVar[bool] = True
+    takes_sparse: ClassVar[bool] = False
+
+    def forward(self, x: Tensor, data: Data) -> Tensor:
+        """Map features, shape (N, in_channels), over the edges of ``data`` to (N, out_channels)."""
+        raise NotImplementedError
+
+
+def node_features(data: Data, in_channels: int) -> Tensor:
+    """The feature matrix of a graph, checked: (N, in_channels), floating point, dense or sparse.
+
+    Raises
+    ------
+    InvalidGraphError
+        If it is missing, or has another shape or dtype.
+    """
+    x = data.x
+    if x is None:
+        raise InvalidGraphError('the graph has no node features: graphssl.data.with_features(data, "degree") adds some')
+    if x.dim() != 2 or in_channels not in (-1, x.size(1)):
+        wanted = "F" if in_channels == -1 else in_channels
+        raise InvalidGraphError(f"expected node features of shape (N, {wanted}), got {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise InvalidGraphError(f"expected floating point node features, got {x.dtype}: call data.x.float()")
+    return x
+
+
+def adjacency_of(data: Data, x: Tensor, *, norm: str, self_loops: bool) -> Adjacency:
+    """The (remembered) propagation matrix of ``data``, weighted by ``data.edge_weight`` where it is there.
+
+    Raises
+    ------
+    InvalidGraphError
+        If the graph has no ``edge_index``, or one that does not fit its nodes.
+    """
+    if data.edge_index is None:
+        raise InvalidGraphError("the graph has no edge_index: give one of shape (2, E), with E = 0 for no edges")
+    weight = data.get("edge_weight")
+    dtype = torch.promote_types(x.dtype, torch.float32)  # half precision features are summed in float32
+    return normalized_adjacency(data.edge_index, x.size(0), weight, norm=norm, self_loops=self_loops, dtype=dtype)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x @ weight.T + bias`` for dense or sparse ``x`` (N, in) and ``weight`` (out, in); x is constant when sparse."""
+    if x.layout == torch.strided:
+        return F.linear(x, weight, bias)
+    product = spmm(sparse_operator(x), weight.t())
+    return product if bias is None else product + bias
+
+
+def propagate_linear(x: Tensor, adjacency: Adjacency, weight: Tensor) -> Tensor:
+    """``A x weight.T`` in the cheaper order: messages travel at the smaller width.
+
+    Parameters
+    ----------
+    x : Tensor, shape (N, in)
+    adjacency : Adjacency, shape (N, N)
+    weight : Tensor, shape (out, in)
+
+    Returns
+    -------
+    Tensor, shape (N, out)
+    """
+    if weight.size(0) < weight.size(1) or x.layout != torch.strided:
+        return spmm(adjacency, linear(x, weight))
+    return F.linear(spmm(adjacency, x), weight)

@@ -1,0 +1,68 @@
+"""k-nearest-neighbour classification by cosine: what an embedding says with no training at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphssl.evaluation.scaling import scaled
+from graphssl.evaluation.splits import Split
+from graphssl.evaluation.types import Prediction
+
+__all__ = ["NeighbourProbe"]
+
+_BLOCK = 2048  # rows of the similarity matrix held at once
+
+
+@dataclass(frozen=True)
+class NeighbourProbe:
+    """Majority vote of the k most similar training rows by cosine; equal votes go to the more similar rows.
+
+    Parameters
+    ----------
+    name : str
+        As written in result rows.
+    ks : sequence of int
+        Candidates; the one of highest validation accuracy is used, the smallest among equals. Without validation
+        rows k is chosen by leaving one training row out at a time.
+    """
+
+    name: str = "knn"
+    ks: Sequence[int] = (1, 3, 5, 10, 20)
+
+    def __call__(self, Z: np.ndarray, y: np.ndarray, split: Split, *, seed: int) -> Prediction:
+        """Predict the test rows."""
+        Z = scaled(Z, split.train, "l2")
+        alone = len(split.val) == 0
+        judged = split.train if alone else split.val
+        limit = len(split.train) - int(alone)
+        ks = sorted({min(k, max(limit, 1)) for k in self.ks})
+        if limit < 1:  # a single training row has nobody to ask
+            return Prediction(np.full(len(split.test), y[split.train[0]]), float("nan"), {"k": 1.0})
+        votes = _vote(Z, y, judged, split.train, ks, leave_out_self=alone)  # (len(ks), n)
+        accuracy = (votes == y[judged]).mean(axis=1)
+        best = int(np.argmax(accuracy))
+        labels = _vote(Z, y, split.test, split.train, [ks[best]], leave_out_self=False)[0]
+        return Prediction(labels, float(accuracy[best]), {"k": float(ks[best])})
+
+
+def _vote(
+    Z: np.ndarray, y: np.ndarray, rows: np.ndarray, train: np.ndarray, ks: Sequence[int], *, leave_out_self: bool
+) -> np.ndarray:
+    """Predicted class of each row for each k: (len(ks), len(rows))."""
+    classes, encoded = np.unique(y[train], return_inverse=True)
+    labels = np.empty((len(ks), len(rows)), dtype=y.dtype)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        similarity = Z[block] @ Z[train].T  # (B, n)
+        if leave_out_self:
+            similarity[np.arange(len(block)), start + np.arange(len(block))] = -np.inf
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : max(ks)]  # (B, k)
+        weight = 1.0 + 1e-6 * np.take_along_axis(similarity, nearest, axis=1)
+        for i, k in enumerate(ks):
+            votes = np.zeros((len(block), len(classes)))
+            np.add.at(votes, (np.arange(len(block))[:, None], encoded[nearest[:, :k]]), weight[:, :k])
+            labels[i, start : start + len(block)] = classes[votes.argmax(axis=1)]
+    return labels

@@ -1,0 +1,240 @@
+"""The propagation matrix of a graph, built once from its edges and remembered as long as they live."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+
+import torch
+from torch import Tensor
+
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops.memory import remember
+from graphssl.ops.segment import segment_reduce
+
+__all__ = ["Adjacency", "check_edges", "normalized_adjacency", "sparse_operator"]
+
+NORMS = ("sym", "row", "none")
+
+
+class Adjacency:
+    """A sparse matrix whose row i lists the neighbours that send messages to node i.
+
+    Parameters
+    ----------
+    row, col : Tensor of int64, shape (E,)
+        Target and source of each entry, in any order; duplicates add up.
+    value : Tensor, shape (E,)
+        When it requires grad, products are computed edge by edge and differentiated with respect to
+        it; otherwise the matrix is compressed (CSR) and its transpose is built at the first backward.
+    shape : tuple of int
+        (rows, columns).
+    """
+
+    def __init__(self, row: Tensor, col: Tensor, value: Tensor, *, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self.dtype, self.device = value.dtype, value.device
+        self.edges: tuple[Tensor, Tensor, Tensor] | None = None
+        self._csr: Tensor | None = None
+        self._transpose: Tensor | None = None
+        if value.requires_grad:
+            self.edges = (row, col, value)
+        else:
+            self._csr = _compress(row, col, value, shape)
+
+    def matrix(self, *, transposed: bool = False) -> Tensor:
+        """The CSR matrix, or its transpose; a symmetric matrix is its own transpose and stored once.
+
+        Raises
+        ------
+        ConfigurationError
+            If the values require grad: such a matrix is kept as edges.
+        """
+        if self._csr is None:
+            raise ConfigurationError("an adjacency whose values require grad has no CSR form: use spmm(adjacency, x)")
+        if not transposed:
+            return self._csr
+        if self._transpose is None:
+            row, col, value = _entries(self._csr)
+            flipped = _compress(col, row, value, self.shape[::-1])
+            self._transpose = self._csr if _equal(flipped, self._csr) else flipped
+        return self._transpose
+
+    def to_dense(self) -> Tensor:
+        """The matrix as a dense tensor (small graphs, tests)."""
+        row, col, value = self.edges if self.edges is not None else _entries(self.matrix())
+        return value.new_zeros(self.shape).index_put((row.long(), col.long()), value, accumulate=True)
+
+
+def normalized_adjacency(
+    edge_index: Tensor,
+    num_nodes: int,
+    edge_weight: Tensor | None = None,
+    *,
+    norm: str = "sym",
+    self_loops: bool = True,
+    dtype: torch.dtype | None = None,
+) -> Adjacency:
+    r"""The propagation matrix of a graph.
+
+    With :math:`A_{ij}` the weight of the edge from j to i and :math:`d_i = \sum_j A_{ij}`,
+    ``sym`` gives :math:`A_{ij} / \sqrt{d_i d_j}`, ``row`` :math:`A_{ij} / d_i`, ``none`` :math:`A_{ij}`.
+
+    Parameters
+    ----------
+    edge_index : Tensor of int64, shape (2, E)
+        Sources and targets of the messages, in any order; duplicates add up.
+    num_nodes : int
+        N.
+    edge_weight : Tensor, shape (E,) or (E, 1), optional
+        Default 1. The result is differentiable with respect to a weight that requires grad.
+    norm : str
+        ``sym``, ``row`` or ``none``.
+    self_loops : bool
+        Put one loop on every node before normalising. A loop that is there already keeps its weight
+        (the last one, if there are several), others weigh 1.
+    dtype : torch.dtype, optional
+        Of the entries; default that of ``edge_weight``, or torch's default.
+
+    Returns
+    -------
+    Adjacency
+        Of shape (N, N). A node without incoming weight has a row of zeros.
+
+    Raises
+    ------
+    InvalidGraphError
+        If the edges are not (2, E) int64, point outside [0, N), the weights do not match them, or
+        weights add up to a negative degree under ``sym``.
+
+    Notes
+    -----
+    The result is remembered for this very ``edge_index`` object (and ``edge_weight`` object) until one
+    of them dies or is written in place; nothing is kept alive. Writes that torch does not count
+    (through ``.data`` or a NumPy array sharing the memory) go unnoticed: give a new tensor then.
+    Loops, degrees and weights are treated as by ``torch_geometric``'s ``gcn_norm``.
+
+    References
+    ----------
+    .. [1] Kipf, Welling. Semi-Supervised Classification with Graph Convolutional Networks. 2017.
+       arXiv:1609.02907, equation 2.
+    """
+    if norm not in NORMS:
+        raise ConfigurationError(f"unknown norm {norm!r}: expected one of {', '.join(NORMS)}")
+    _check_form(edge_index, edge_weight)
+    if dtype is None:
+        dtype = torch.get_default_dtype() if edge_weight is None else edge_weight.dtype
+    build = functools.partial(_build, num_nodes=num_nodes, norm=norm, self_loops=self_loops, dtype=dtype)
+    if edge_weight is not None and edge_weight.requires_grad:
+        return build(edge_index, edge_weight)
+    return remember(build, edge_index, edge_weight, key=(num_nodes, norm, self_loops, dtype))
+
+
+def sparse_operator(matrix: Tensor) -> Adjacency:
+    """A constant sparse matrix, (R, C) in any sparse layout, ready for :func:`spmm`; remembered like an adjacency."""
+    return remember(_build_operator, matrix, key="operator")
+
+
+def _build_operator(matrix: Tensor, _: Tensor | None = None) -> Adjacency:
+    coo = (matrix if matrix.layout == torch.sparse_coo else matrix.to_sparse_coo()).detach().coalesce()
+    row, col = coo.indices()
+    return Adjacency(row, col, coo.values(), shape=(matrix.size(0), matrix.size(1)))
+
+
+def _build(
+    edge_index: Tensor, edge_weight: Tensor | None, *, num_nodes: int, norm: str, self_loops: bool, dtype: torch.dtype
+) -> Adjacency:
+    check_edges(edge_index, num_nodes)
+    col, row = edge_index
+    weight = edge_weight.view(-1).to(dtype) if edge_weight is not None else col.new_ones(col.size(0), dtype=dtype)
+    if self_loops:
+        row, col, weight = _with_self_loops(row, col, weight, num_nodes)
+    if norm != "none":
+        degree = segment_reduce(weight, row, num_nodes)  # (N,)
+        # The place of a zero is filled before the power: its gradient would be infinite.
+        isolated = degree == 0
+        if norm == "row":
+            weight = weight * degree.masked_fill(isolated, 1.0).reciprocal().masked_fill(isolated, 0.0)[row]
+        else:
+            if edge_weight is not None and bool((degree < 0).any()):
+                raise InvalidGraphError("symmetric normalisation needs non-negative degrees: some edge weights are < 0")
+            scale = degree.masked_fill(isolated, 1.0).pow(-0.5).masked_fill(isolated, 0.0)
+            weight = scale[row] * weight * scale[col]
+    return Adjacency(row, col, weight, shape=(num_nodes, num_nodes))
+
+
+def _with_self_loops(row: Tensor, col: Tensor, weight: Tensor, num_nodes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Exactly one loop on each node, at the end; a loop that was there keeps its weight."""
+    nodes = torch.arange(num_nodes, device=row.device)
+    loops = weight.new_ones(num_nodes)
+    is_loop = row == col
+    if bool(is_loop.any()):
+        at = is_loop.nonzero().view(-1)
+        # Several loops on one node: the largest position wins, on every device.
+        last = at.new_full((num_nodes,), -1).scatter_reduce(0, row[at], at, "amax")
+        has_loop = (last >= 0).nonzero().view(-1)
+        loops = loops.index_put((has_loop,), weight[last[has_loop]])
+        keep = ~is_loop
+        row, col, weight = row[keep], col[keep], weight[keep]
+    return torch.cat([row, nodes]), torch.cat([col, nodes]), torch.cat([weight, loops])
+
+
+def _compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A CSR tensor with rows and columns in order, so that equal matrices are equal arrays."""
+    rows, cols = shape
+    key = row.long() * cols + col
+    if bool((key[1:] < key[:-1]).any()):
+        key, order = torch.sort(key, stable=True)
+        col, value = col[order], value[order]
+    pointers = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
+    torch.cumsum(torch.bincount(row, minlength=rows), 0, out=pointers[1:])
+    _spend_beta_warning()
+    # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
+    small = torch.int32 if max(rows, cols, row.size(0)) < 2**31 else torch.int64
+    return torch.sparse_csr_tensor(
+        pointers.to(small), col.to(small, copy=True), value.clone(), size=shape, check_invariants=False
+    )
+
+
+def _entries(csr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    pointers = csr.crow_indices()
+    row = torch.repeat_interleave(torch.arange(csr.size(0), device=csr.device), (pointers[1:] - pointers[:-1]).long())
+    return row, csr.col_indices().long(), csr.values()
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    parts = ("crow_indices", "col_indices", "values")
+    return a.shape == b.shape and all(torch.equal(getattr(a, part)(), getattr(b, part)()) for part in parts)
+
+
+@functools.cache
+def _spend_beta_warning() -> None:
+    """Torch warns once per process that CSR is in beta; let that happen here, unheard."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
+
+
+def check_edges(edge_index: Tensor, num_nodes: int) -> None:
+    """Raise an :class:`InvalidGraphError` unless every entry of ``edge_index`` (2, E) is a node of the graph."""
+    _check_form(edge_index, None)
+    if edge_index.numel() == 0:
+        return
+    low, high = (int(bound) for bound in torch.aminmax(edge_index))
+    if low < 0 or high >= num_nodes:
+        raise InvalidGraphError(f"edge_index points to node {low if low < 0 else high}, outside [0, {num_nodes})")
+
+
+def _check_form(edge_index: Tensor, edge_weight: Tensor | None) -> None:
+    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype != torch.int64:
+        raise InvalidGraphError(
+            f"expected edge_index of shape (2, E) and dtype int64, got {tuple(edge_index.shape)} of {edge_index.dtype}"
+        )
+    if edge_weight is None:
+        return
+    if edge_weight.numel() != edge_index.size(1):
+        raise InvalidGraphError(
+            f"expected one edge_weight for each of {edge_index.size(1)} edges, got shape {tuple(edge_weight.shape)}"
+        )
+    if not edge_weight.is_floating_point():
+        raise InvalidGraphError(f"expected floating point edge_weight, got {edge_weight.dtype}: call .float()")

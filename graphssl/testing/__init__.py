@@ -1,0 +1,7 @@
+"""Public contract suites: run them on your own method, view or estimator."""
+
+from graphssl.testing.estimators import check_agreement, check_estimator
+from graphssl.testing.methods import check_method
+from graphssl.testing.views import check_view
+
+__all__ = ["check_agreement", "check_estimator", "check_method", "check_view"]

@@ -1,0 +1,231 @@
+"""The training loop: the same for every method, at every level."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
+from graphssl.method import Method, seeded
+from graphssl.training.batches import GraphBatches, without_labels
+from graphssl.training.checkpoint import load_checkpoint, save_checkpoint
+from graphssl.training.history import History
+from graphssl.training.optim import build_optimizer, learning_rate
+from graphssl.training.progress import progress_bar
+
+__all__ = ["embed_data", "resolve_device", "train"]
+
+MEASURED = 20  # collapse measures taken over a run
+MEASURED_ROWS = 2048  # rows of the embedding they are taken on
+
+
+def train(
+    method: Method,
+    data: Any,
+    *,
+    steps: int | None = None,
+    epochs: int | None = None,
+    max_steps: int | None = None,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    optimizer: str = "adam",
+    schedule: str = "constant",
+    warmup: float = 0.0,
+    clip_norm: float | None = None,
+    patience: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 100,
+    on_step: Callable[[int, float], None] | None = None,
+) -> History:
+    """Train a method in place, without labels.
+
+    Labels and split masks are taken off the data before the method sees it. All randomness comes from
+    ``seed``; the caller's random state is neither used nor changed, and ``data`` is not modified.
+
+    Parameters
+    ----------
+    method : Method
+        Moved to ``device``, left in ``eval`` mode.
+    data : Data or list of Data
+        One graph, trained on whole, or many, in shuffled batches.
+    steps, epochs : int, optional
+        Optimiser steps, or passes over the data; 200 steps when neither is given. With one graph they are the same.
+    max_steps : int, optional
+        An upper bound on the steps; 0 leaves the method untrained. Schedules span the bounded run.
+    lr, weight_decay, optimizer
+        ``optimizer`` is adam, adamw or sgd.
+    schedule, warmup
+        See :func:`graphssl.training.optim.learning_rate`.
+    clip_norm : float, optional
+        Bound on the gradient's norm.
+    patience : int, optional
+        Stop after this many epochs without a lower mean training loss, and keep the weights of the best one.
+    batch_size : int, optional
+        Graphs in a batch (default 128).
+    checkpoint : path, optional
+        Written every ``checkpoint_every`` steps and at the end. If it exists, training goes on from there, and the
+        result equals that of an uninterrupted run bit for bit (on CPU).
+    on_step : callable, optional
+        Called after each step with the step's number and loss.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    NonFiniteLossError
+        At the first NaN or infinite loss; names the step and the last good checkpoint.
+    ConfigurationError
+        Settings out of range, or a checkpoint made with other settings.
+    """
+    if steps is not None and epochs is not None:
+        raise ConfigurationError("give steps or epochs, not both")
+    target = resolve_device(device)
+    with seeded(seed):
+        data = method.prepare(without_labels(data))
+        loader = GraphBatches(data, batch_size=batch_size, seed=seed, device=target)
+        total = epochs * len(loader) if epochs is not None else (200 if steps is None else steps)
+        total = total if max_steps is None else min(total, max_steps)
+        if total < 0:
+            raise ConfigurationError(f"the number of steps must be at least 0, got {total}")
+        method.to(target)
+        history = History()
+        if total == 0:
+            method.eval()
+            return history
+        update = build_optimizer(method.parameters(), name=optimizer, lr=lr, weight_decay=weight_decay)
+        settings = dict(total=total, lr=lr, weight_decay=weight_decay, optimizer=optimizer, schedule=schedule,
+                        warmup=warmup, clip_norm=clip_norm, patience=patience, batch_size=loader.batch_size, seed=seed)  # fmt: skip
+        fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        best: dict[str, Tensor] | None = None
+        best_loss, stale, stopped = math.inf, 0, False
+        if checkpoint is not None and Path(checkpoint).is_file():
+            facts, best = load_checkpoint(checkpoint, method=method, optimizer=update, device=target)
+            if facts["fingerprint"] != fingerprint:
+                raise ConfigurationError(f"{checkpoint} was made with other settings: delete it, or train with the same ones")
+            history = History(**facts["history"])
+            best_loss, stale, stopped = facts["best_loss"], facts["stale"], facts["stopped"]
+
+        def save() -> None:
+            if checkpoint is not None:
+                facts = dict(fingerprint=fingerprint, history=asdict(history), best_loss=best_loss, stale=stale, stopped=stopped)
+                save_checkpoint(checkpoint, method=method, optimizer=update, best=best, facts=facts, device=target)
+
+        measure_every = max(1, total // MEASURED)
+        with progress_bar(total, initial=history.steps, enabled=progress) as report:
+            while history.steps < total and not stopped:
+                epoch, done = divmod(history.steps, len(loader))
+                for number, batch in enumerate(loader.epoch(epoch)):
+                    if number < done:  # a resumed run: these batches have been used
+                        continue
+                    started = time.perf_counter()
+                    method.train()
+                    for group in update.param_groups:
+                        group["lr"] = learning_rate(history.steps, total, lr=lr, schedule=schedule, warmup=warmup)
+                    update.zero_grad(set_to_none=True)
+                    loss = method.loss(batch)
+                    value = float(loss.detach())
+                    if not math.isfinite(value):
+                        raise NonFiniteLossError(_non_finite(value, history, epoch, number, checkpoint))
+                    loss.backward()
+                    if clip_norm is not None:
+                        clip_grad_norm_(method.parameters(), clip_norm)
+                    update.step()
+                    history.loss.append(value)
+                    method.after_step(history.steps / total)
+                    history.seconds += time.perf_counter() - started
+                    if history.steps % measure_every == 0 or history.steps == total:
+                        history.measure(_embed(method, batch)[:MEASURED_ROWS])
+                    report(history)
+                    if on_step is not None:
+                        on_step(history.steps, value)
+                    if history.steps == total:
+                        break
+                    if history.steps % checkpoint_every == 0 and history.steps % len(loader) != 0:
+                        save()
+                if patience is not None and history.steps % len(loader) == 0:
+                    mean = sum(history.loss[-len(loader) :]) / len(loader)
+                    if mean < best_loss:
+                        best_loss, stale, history.best_step = mean, 0, history.steps
+                        best = {name: value.detach().clone() for name, value in method.state_dict().items()}
+                    else:
+                        stale += 1
+                        stopped = stale >= patience
+                if history.steps % checkpoint_every == 0 and history.steps < total and not stopped:
+                    save()
+        save()
+        if best is not None:
+            method.load_state_dict(best)
+        method.eval()
+        return history
+
+
+def _non_finite(value: float, history: History, epoch: int, batch: int, checkpoint: str | Path | None) -> str:
+    last = f"the last finite loss was {history.loss[-1]:.4g}" if history.loss else "no step had succeeded"
+    kept = f"the last good checkpoint is {checkpoint}" if checkpoint and Path(checkpoint).is_file() else "no checkpoint was kept"
+    return (
+        f"the loss became {value} at step {history.steps + 1} (epoch {epoch + 1}, batch {batch + 1}); {last}; {kept}. "
+        "Try a lower lr, a higher temperature, or clip_norm=1.0"
+    )
+
+
+def _embed(method: Method, batch: Any) -> Tensor:
+    """Embeddings of one batch in eval mode, without touching the random stream."""
+    training = method.training
+    method.eval()
+    with torch.no_grad():
+        embedding = method.embed(batch)
+    method.train(training)
+    return embedding
+
+
+def embed_data(
+    method: Method, data: Any, *, batch_size: int | None = None, device: str | torch.device = "auto"
+) -> Tensor:
+    """Embed a graph, or a list of graphs in blocks, in eval mode and without gradients.
+
+    Returns
+    -------
+    Tensor on CPU, shape (N, D), or (G, D) for methods at graph level
+        For a list of graphs and a method at node level, the nodes of all graphs in order.
+
+    Raises
+    ------
+    InvalidGraphError
+        If the embedding is not finite.
+    """
+    target = resolve_device(device)
+    method.to(target)
+    loader = GraphBatches(method.prepare(without_labels(data)), batch_size=batch_size, seed=0, device=target)
+    embedding = torch.cat([_embed(method, batch).cpu() for batch in loader.in_order()])
+    if not torch.isfinite(embedding).all():
+        raise InvalidGraphError("the embedding has NaN or infinite entries: check the features for extreme values")
+    return embedding
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """``auto`` is CUDA when there is one, else the CPU; anything else must exist."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigurationError(f"unknown device {device!r}: expected auto, cpu, cuda or cuda:0") from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(f"device {str(device)!r} was asked for, but torch sees no CUDA device: use cpu or auto")
+    return resolved

@@ -1,0 +1,247 @@
+"""The blocked two-view InfoNCE: equal to the dense form, and linear in memory."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from graphssl.critics import CosineCritic
+from graphssl.errors import ConfigurationError
+from graphssl.functional import info_nce_loss, two_view_info_nce_loss
+from graphssl.pairs import two_views
+
+BLOCKS = (None, 1, 3, 1000)
+
+
+def views(n: int, p: int = 5, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    z1, z2 = (torch.randn(n, p, generator=generator).to(dtype).requires_grad_() for _ in range(2))
+    return z1, z2
+
+
+def dense(z1: Tensor, z2: Tensor, *, temperature: float, intra: bool) -> Tensor:
+    z = torch.cat([z1, z2])
+    return info_nce_loss(
+        CosineCritic()(z, z), two_views(len(z1), intra=intra, device=z.device), temperature=temperature
+    )
+
+
+def with_gradients(loss: Any, z1: Tensor, z2: Tensor, **options: Any) -> tuple[Tensor, ...]:
+    value = loss(z1, z2, **options)
+    return value.detach(), *torch.autograd.grad(value, (z1, z2))
+
+
+def assert_same(found: tuple[Tensor, ...], expected: tuple[Tensor, ...], **tolerance: float) -> None:
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, **tolerance)
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_equals_grace_by_loops(intra: bool) -> None:
+    z1, z2 = views(4)
+    t = 0.4
+
+    def cos(a: Tensor, b: Tensor) -> float:
+        return (a @ b / (a.norm() * b.norm())).item()
+
+    total = 0.0
+    for u, v in ((z1, z2), (z2, z1)):
+        for i in range(4):
+            denominator = sum(math.exp(cos(u[i], v[k]) / t) for k in range(4))
+            if intra:
+                denominator += sum(math.exp(cos(u[i], u[k]) / t) for k in range(4) if k != i)
+            total -= math.log(math.exp(cos(u[i], v[i]) / t) / denominator)
+    loss = two_view_info_nce_loss(z1, z2, temperature=t, intra=intra)
+    assert loss.item() == pytest.approx(total / 8, rel=1e-12)
+
+
+@pytest.mark.parametrize("block_size", BLOCKS)
+@pytest.mark.parametrize("intra", [True, False])
+@pytest.mark.parametrize("temperature", [0.02, 0.5, 1.0])
+def test_equals_the_dense_form(temperature: float, intra: bool, block_size: int | None) -> None:
+    z1, z2 = views(7)
+    expected = with_gradients(dense, z1, z2, temperature=temperature, intra=intra)
+    found = with_gradients(two_view_info_nce_loss, z1, z2, temperature=temperature, intra=intra, block_size=block_size)
+    assert_same(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("intra", [True, False])
+@pytest.mark.parametrize("temperature", [0.02, 1.0])
+def test_equals_the_dense_form_in_float32_when_pairs_are_nearly_solved(temperature: float, intra: bool) -> None:
+    z1, _ = views(60, 16, dtype=torch.float32)
+    z2 = (z1.detach() + 0.05 * torch.randn(60, 16, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    exact = with_gradients(
+        dense, z1.detach().double().requires_grad_(), z2.detach().double().requires_grad_(),
+        temperature=temperature, intra=intra,
+    )  # fmt: skip
+    found = with_gradients(two_view_info_nce_loss, z1, z2, temperature=temperature, intra=intra, block_size=32)
+    for a, b in zip(found, exact, strict=True):
+        assert (a.double() - b).norm() <= 1e-5 + 1e-3 * b.norm()
+
+
+@pytest.mark.parametrize("block_size", BLOCKS)
+@pytest.mark.parametrize("intra", [True, False])
+def test_gradcheck(intra: bool, block_size: int | None) -> None:
+    assert torch.autograd.gradcheck(
+        lambda a, b: two_view_info_nce_loss(a, b, temperature=0.3, intra=intra, block_size=block_size), views(4, 3)
+    )
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_one_thing_costs_nothing(intra: bool) -> None:
+    value, *grads = with_gradients(two_view_info_nce_loss, *views(1), intra=intra)
+    assert abs(value) < 1e-12
+    assert all(grad.abs().max() < 1e-12 for grad in grads)
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_duplicate_rows(intra: bool) -> None:
+    z1, z2 = torch.ones(6, 3).double().requires_grad_(), torch.ones(6, 3).double().requires_grad_()
+    value, *grads = with_gradients(two_view_info_nce_loss, z1, z2, intra=intra, block_size=4)
+    assert value.item() == pytest.approx(math.log(11 if intra else 6))
+    assert all(grad.abs().max() < 1e-12 for grad in grads)
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_zero_rows_have_cosine_zero_and_no_gradient(intra: bool) -> None:
+    z1, z2 = (z.detach() for z in views(5))
+    z1[2] = 0
+    z2[[0, 2]] = 0
+    z1, z2 = z1.requires_grad_(), z2.requires_grad_()
+    found = with_gradients(two_view_info_nce_loss, z1, z2, temperature=0.5, intra=intra, block_size=2)
+    assert_same(found, with_gradients(dense, z1, z2, temperature=0.5, intra=intra))
+    assert not found[1][2].any()
+    assert not found[2][[0, 2]].any()
+    assert all(part.isfinite().all() and part.abs().max() < 10 for part in found)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e4])
+def test_scale_of_a_row_is_irrelevant(scale: float) -> None:
+    z1, z2 = views(5, dtype=torch.float32)
+    scaled = two_view_info_nce_loss(scale * z1, z2)
+    torch.testing.assert_close(scaled, two_view_info_nce_loss(z1, z2))
+
+
+def test_swapping_views_and_reordering_rows_changes_nothing() -> None:
+    z1, z2 = views(6)
+    order = torch.tensor([4, 0, 5, 2, 1, 3])
+    loss = two_view_info_nce_loss(z1, z2)
+    torch.testing.assert_close(two_view_info_nce_loss(z2, z1), loss)
+    torch.testing.assert_close(two_view_info_nce_loss(z1[order], z2[order]), loss)
+
+
+def test_equal_views_beat_misaligned_ones() -> None:
+    z1, _ = views(6)
+    assert two_view_info_nce_loss(z1, z1) < two_view_info_nce_loss(z1, z1.roll(1, dims=0))
+
+
+def test_the_incoming_gradient_scales_the_outgoing_one() -> None:
+    z1, z2 = views(4)
+    once, thrice = (torch.autograd.grad(k * two_view_info_nce_loss(z1, z2), z1)[0] for k in (1, 3))
+    torch.testing.assert_close(3 * once, thrice)
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_nothing_of_the_size_of_all_scores_is_kept(intra: bool) -> None:
+    n, p = 200, 4
+    kept: list[Tensor] = []
+    z1, z2 = views(n, p, dtype=torch.float32)
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: (kept.append(x), x)[1], lambda x: x):
+        two_view_info_nce_loss(z1, z2, intra=intra)
+    assert kept
+    assert max(x.numel() for x in kept) <= 2 * n * p
+    assert max(x.untyped_storage().nbytes() for x in kept) <= 4 * 2 * n * p
+
+
+class LargestTensor(torch.utils._python_dispatch.TorchDispatchMode):
+    """Remembers the largest tensor that any operation made, forward or backward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numel = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for x in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(x, Tensor):
+                self.numel = max(self.numel, x.numel())
+        return out
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_peak_memory_grows_as_n(intra: bool) -> None:
+    largest = []
+    for n in (600, 1200):
+        z1, z2 = views(n, 4, dtype=torch.float32)
+        with LargestTensor() as seen:
+            two_view_info_nce_loss(z1, z2, intra=intra, block_size=16).backward()
+        largest.append(seen.numel)
+    assert largest[0] == 16 * 600 * (2 if intra else 1)  # the instrument sees the blocks
+    assert largest[1] == 2 * largest[0]  # in the dense form it would be four times
+
+
+def test_the_default_block_is_bounded() -> None:
+    n = 3000
+    z1, z2 = views(n, 2, dtype=torch.float32)
+    with LargestTensor() as seen:
+        two_view_info_nce_loss(z1, z2).backward()
+    assert seen.numel < 2 * n * 2 * n / 20
+
+
+def test_without_gradient_nothing_is_kept() -> None:
+    z1, z2 = (z.detach() for z in views(4))
+    assert not two_view_info_nce_loss(z1, z2).requires_grad
+
+
+def test_a_gradient_for_one_view_only() -> None:
+    z1, z2 = views(4)
+    both = torch.autograd.grad(two_view_info_nce_loss(z1, z2), z1)[0]
+    torch.testing.assert_close(torch.autograd.grad(two_view_info_nce_loss(z1, z2.detach()), z1)[0], both)
+
+
+def test_autocast_computes_in_float32() -> None:
+    z1, z2 = views(16, dtype=torch.float32)
+    expected = with_gradients(two_view_info_nce_loss, z1, z2, temperature=0.05)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = with_gradients(two_view_info_nce_loss, z1, z2, temperature=0.05)
+    assert_same(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
+def test_half_precision_inputs_are_computed_in_float32(dtype: torch.dtype) -> None:
+    z1, z2 = views(16, dtype=dtype)
+    loss = two_view_info_nce_loss(z1, z2, temperature=0.05)
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, two_view_info_nce_loss(z1.float(), z2.float(), temperature=0.05))
+    assert torch.autograd.grad(loss, z1)[0].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("z1", "z2", "options"),
+    [
+        (torch.zeros(3, 2), torch.zeros(4, 2), {}),
+        (torch.zeros(3), torch.zeros(3), {}),
+        (torch.zeros(0, 2), torch.zeros(0, 2), {}),
+        (torch.zeros(3, 2).long(), torch.zeros(3, 2).long(), {}),
+        (torch.zeros(3, 2), torch.zeros(3, 2).double(), {}),
+        (torch.zeros(3, 2), torch.zeros(3, 2), {"temperature": -1.0}),
+        (torch.zeros(3, 2), torch.zeros(3, 2), {"block_size": 0}),
+    ],
+)
+def test_bad_input_is_refused(z1: Tensor, z2: Tensor, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"must|equal|needs"):
+        two_view_info_nce_loss(z1, z2, **options)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("intra", [True, False])
+@pytest.mark.parametrize("block_size", [None, 100])
+def test_gpu_equals_cpu(intra: bool, block_size: int | None) -> None:
+    z1, z2 = views(500, 32, dtype=torch.float32)
+    expected = with_gradients(two_view_info_nce_loss, z1, z2, temperature=0.1, intra=intra)
+    on_gpu = [z.detach().cuda().requires_grad_() for z in (z1, z2)]
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        found = with_gradients(two_view_info_nce_loss, *on_gpu, temperature=0.1, intra=intra, block_size=block_size)
+    assert_same(tuple(x.cpu() for x in found), expected, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,30 @@
+"""Every registered method of level node or graph passes the public contract suite, on every encoder of its level."""
+
+import pytest
+
+import graphssl
+from graphssl.testing import check_method
+
+ENCODERS = ["gcn", "gin", "sage", "gat", "mlp"]
+METHODS = graphssl.list_methods(level="node") + graphssl.list_methods(level="graph")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_contract(name: str) -> None:
+    check_method(name, hidden_channels=8)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_contract_on_every_encoder(name: str, encoder: str) -> None:
+    check_method(name, hidden_channels=8, encoder=encoder)
+
+
+def test_every_method_names_its_paper_and_its_recipes_name_their_sources() -> None:
+    for entry in graphssl.registry.METHODS:
+        assert entry.info["paper"], entry.name
+        recipes = graphssl.method.method_recipes(entry.name)
+        assert "default" in recipes, entry.name
+        for dataset, recipe in recipes.items():
+            assert dataset == "default" or recipe.source, f"{entry.name}: recipe {dataset} has no source"
+            assert not set(recipe.options) - set(graphssl.method.method_options(entry.name)), (entry.name, dataset)
