@@ -224,7 +224,7 @@ class Queue(nn.Module):
         if keys.dim() != 2 or keys.size(1) != self.rows.size(1):
             raise ConfigurationError(f"keys must have shape (rows, {self.rows.size(1)}), got {tuple(keys.shape)}")
         size = self.rows.size(0)
-        skipped = max(0, keys.size(0) - size)
+        skipped = max(0, keys.size(0) - size)  # two rows for one place would race on a GPU
         place = torch.arange(self._pushed + skipped, self._pushed + keys.size(0), device=self.rows.device) % size
         self.rows[place] = keys[skipped:].to(self.rows)
         self._pushed += keys.size(0)

@@ -63,7 +63,7 @@ def not_reduced(scores: Tensor, pairs: Pairs) -> Tensor:
 
 
 def mask_by_product(scores: Tensor, pairs: Pairs) -> Tensor:
-    return softplus(-scores * pairs.positive).mean() + softplus(scores * ~pairs.positive).mean()
+    return softplus(-scores * pairs.positive).mean() + softplus(scores * pairs.negative).mean()
 
 
 def everything_else_is_negative(scores: Tensor, pairs: Pairs) -> Tensor:

@@ -196,14 +196,14 @@ def test_queue_state_round_trip_continues_where_it_stopped() -> None:
 
 def test_queue_holds_no_gradient_and_survives_a_push_before_backward() -> None:
     keys = Queue(4, 2)
-    new = rows(1, 2).requires_grad_()
-    keys.push(new)
-    anchors = torch.ones(2, 2, requires_grad=True)
-    loss = info_nce_loss(anchors @ torch.cat([new, keys.values()]).T, queue(2, len(keys)))
-    keys.push(rows(3, 4, 5))
-    loss.backward()
-    assert anchors.grad is not None
+    keys.push(rows(1, 2).requires_grad_())
     assert not keys.values().requires_grad
+    anchors, own = torch.ones(2, 2, requires_grad=True), torch.ones(2, 2)
+    scores = torch.cat([anchors @ own.T, anchors @ keys.values().T], 1)
+    loss = info_nce_loss(scores, queue(2, len(keys)))
+    keys.push(rows(3, 4, 5))
+    loss.backward()  # autograd kept what the queue held then
+    assert anchors.grad is not None
 
 
 def test_queue_refuses_rows_of_another_length() -> None:

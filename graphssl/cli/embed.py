@@ -13,7 +13,7 @@ from graphssl.cli.checks import check_device, check_encoders, check_method, reso
 from graphssl.cli.options import parse_settings
 from graphssl.cli.output import print_json, print_table, progress_line
 from graphssl.data import list_datasets, load_dataset, to_graphs
-from graphssl.errors import ConfigurationError, MissingFileError, StorageError, nearest, unknown_name
+from graphssl.errors import ConfigurationError, StorageError, unknown_name
 from graphssl.sources import atomic_write
 from graphssl.training import fit
 
@@ -68,16 +68,12 @@ def embed_to_file(
 def _read(source: str) -> tuple[str | None, Any, np.ndarray | None]:
     """Name of the data set if it is one, its graph or graphs, and the identifiers of the rows."""
     path = Path(source).expanduser()
-    if path.suffix in _FILES or path.exists():
+    if source in list_datasets() and path.suffix not in _FILES:
+        return source, load_dataset(source), None
+    if path.suffix in _FILES or path.exists() or len(path.parts) > 1:
         inputs = to_graphs(path)
         return None, inputs.data, inputs.node_ids
-    if source in list_datasets():
-        return source, load_dataset(source), None
-    if path.suffix or len(path.parts) > 1:
-        raise MissingFileError(f"{source!r} does not exist: expected a data set's name or a {', '.join(_FILES)} file")
-    if nearest(source, list_datasets()) is None:
-        raise unknown_name("data set or file", source, list_datasets())
-    raise unknown_name("data set", source, list_datasets())
+    raise unknown_name("data set or file", source, list_datasets())
 
 
 def _save(out: Path, Z: np.ndarray, ids: np.ndarray) -> None:

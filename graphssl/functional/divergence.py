@@ -186,7 +186,7 @@ def nwj_loss(scores: Tensor, pairs: Pairs) -> Tensor:
     Notes
     -----
     Deviation: above a score of 51 the exponential continues as its tangent, so that scores up to 1e4
-    stay finite in float32. There the loss is already beyond 5e21 nats, and ``-loss`` no bound any more.
+    stay finite in float32. There one such negative adds 5e21 nats over the number of negatives, and ``-loss`` is no bound any more.
 
     References
     ----------

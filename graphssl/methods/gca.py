@@ -65,9 +65,9 @@ def gca(
     width = network.out_channels
     edges, columns = per_view(drop_edges, "drop_edges"), per_view(mask_features, "mask_features")
     view1, view2 = (
-        Compose([
-            AdaptiveDropEdges(e, centrality=centrality, max_p=max_probability),
+        Compose([  # masking first: centralities are those of the whole graph, computed once
             AdaptiveMaskFeatures(f, centrality=centrality, max_p=max_probability),
+            AdaptiveDropEdges(e, centrality=centrality, max_p=max_probability),
         ])
         for e, f in zip(edges, columns, strict=True)
     )  # fmt: skip

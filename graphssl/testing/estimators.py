@@ -21,9 +21,9 @@ def check_estimator(estimator: Estimator, *, seed: int = 0) -> None:
     """Check that scores and pairs become a loss as the rest of the package expects.
 
     On pairs of every constructor: a finite scalar; the gradient PyTorch computes is the derivative; scores
-    are not written to; ignored pairs change nothing, are not counted, and get exactly zero gradient; the order of anchors
-    and of candidates is irrelevant; scores of +-1e4 stay finite in float32; half-precision scores are
-    computed in float32; perfect scores beat reversed ones.
+    are not written to; ignored pairs change nothing, are not counted, and get exactly zero gradient; the
+    order of anchors and of candidates is irrelevant; scores of +-1e4 stay finite in float32; perfect
+    scores beat reversed ones; half-precision scores are computed in float32.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def check_agreement(agreement: Agreement, *, seed: int = 0) -> None:
 
     A finite scalar; the gradient PyTorch computes is the derivative; inputs are not written to; the order
     of rows is irrelevant; entries of +-1e4, zero rows and constant columns stay finite in value and
-    gradient; half-precision inputs are computed in float32; equal views beat misaligned ones.
+    gradient; equal views beat misaligned ones; half-precision inputs are computed in float32.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from graphssl.views import View
 __all__ = ["check_view"]
 
 
-def check_view(view: View, *, adds_edges: bool = False) -> None:
+def check_view(view: View, *, adds_edges: bool = False, device: str = "cpu") -> None:
     """Check a view on graphs and batches of every awkward kind.
 
     Duplicate edges and self-loops, isolated nodes, no edges, one node, as many edges as nodes, several graphs and one
@@ -31,21 +31,24 @@ def check_view(view: View, *, adds_edges: bool = False) -> None:
     adds_edges : bool
         Whether the result may have edges that the input has not: otherwise each edge must be an edge of
         the input, once, with its own attributes.
+    device : str
+        Where the graphs are, and the random numbers drawn.
 
     Raises
     ------
     AssertionError
         At the first failure, naming the graph and what is wrong.
     """
-    for name, data in _example_inputs().items():
+    for name, example in _example_inputs().items():
+        data = example.to(device)
         where = f"{view!r} on {name}"
         before = _snapshot(data)
-        out = view(data, generator=_generator(0))
+        out = view(data, generator=_generator(0, device))
         assert isinstance(out, type(data)), f"{where}: expected a {type(data).__name__}, got {type(out).__name__}"
         assert out is not data, f"{where}: returned its input, not a new graph"
         _check_unchanged(where, before, data)
-        _check_randomness(where, view, data, out)
-        twice = view(out, generator=_generator(1))
+        _check_randomness(where, view, data, out, device)
+        twice = view(out, generator=_generator(1, device))
         for label, result in ((where, out), (f"{where}, twice", twice)):
             rows = _check_nodes(label, result, data)
             _check_edges(label, result, data, rows, adds_edges)
@@ -87,8 +90,12 @@ def _with_graph_label(graph: Data, label: int) -> Data:
     return graph
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def _generator(seed: int, device: str = "cpu") -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed)
+
+
+def _default_stream(device: str) -> Tensor:
+    return torch.cuda.get_rng_state(device) if torch.device(device).type == "cuda" else torch.get_rng_state()
 
 
 def _snapshot(data: Data) -> dict[str, Any]:
@@ -105,10 +112,10 @@ def _check_unchanged(where: str, before: dict[str, Any], data: Data) -> None:
         assert value._version == version, f"{where}: the input's {key} was written in place"
 
 
-def _check_randomness(where: str, view: View, data: Data, out: Data) -> None:
-    state = torch.get_rng_state()
-    _assert_same(f"{where}: the same generator gives another view", out, view(data, generator=_generator(0)))
-    assert torch.equal(torch.get_rng_state(), state), f"{where}: the default stream was used beside the generator"
+def _check_randomness(where: str, view: View, data: Data, out: Data, device: str) -> None:
+    state = _default_stream(device)
+    _assert_same(f"{where}: the same generator gives another view", out, view(data, generator=_generator(0, device)))
+    assert torch.equal(_default_stream(device), state), f"{where}: the default stream was used beside the generator"
     views = []
     for _ in range(2):
         with seeded(0):
@@ -129,7 +136,7 @@ def _check_nodes(where: str, out: Data, data: Data) -> Tensor:
     assert out.num_nodes == nodes, f"{where}: num_nodes is {out.num_nodes}, but there are {nodes}"
     assert 0 < nodes <= before, f"{where}: {nodes} nodes of {before}"
     assert nodes == before or "n_id" in out, f"{where}: nodes were removed, but there is no n_id"
-    rows = out.n_id if "n_id" in out else torch.arange(before)
+    rows = out.n_id if "n_id" in out else torch.arange(before, device=data.x.device)
     for key in ("x", "node_label", "train_mask"):
         assert out[key].size(0) == nodes, f"{where}: {key} has {out[key].size(0)} rows for {nodes} nodes"
     for key in ("node_label", "train_mask"):

@@ -12,7 +12,7 @@ from graphssl.data import graph_of_node, num_graphs
 from graphssl.ops import segment_reduce
 from graphssl.registry import VIEWS
 from graphssl.views._remember import remembered
-from graphssl.views.base import check_probability, edge_index_of, features_of, random_uniform
+from graphssl.views.base import check_probability, edge_index_of, features_of, random_uniform, zero_where
 from graphssl.views.centrality import Centrality, check_centrality, node_centrality, structure_of
 from graphssl.views.subset import copy_graph, take_edges
 
@@ -113,7 +113,7 @@ class AdaptiveMaskFeatures:
         if self.p == 0:
             return copy_graph(data)
         uniform = random_uniform(x.size(1), device=x.device, generator=generator)
-        return copy_graph(data, x=x.masked_fill(uniform < self.probabilities(data), 0))
+        return copy_graph(data, x=zero_where(x, (uniform < self.probabilities(data))[None]))
 
     def probabilities(self, data: Data) -> Tensor:
         """The probability of each column to be masked, (F,) float64."""

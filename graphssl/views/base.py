@@ -19,8 +19,10 @@ __all__ = [
     "device_of",
     "edge_index_of",
     "features_of",
+    "order_by_group",
     "random_below",
     "random_uniform",
+    "zero_where",
 ]
 
 
@@ -82,6 +84,18 @@ def random_below(bound: Tensor, *, generator: torch.Generator | None) -> Tensor:
     # float64: in float32 a product with more than 2**24 could round up to the bound or skip integers
     uniform = random_uniform(bound.numel(), device=bound.device, generator=generator, dtype=torch.float64)
     return torch.minimum((uniform * bound).long(), bound - 1)
+
+
+def zero_where(x: Tensor, masked: Tensor) -> Tensor:
+    """``x`` (N, F), finite, with zeros where a row (N, 1) or a column (1, F) is masked."""
+    return x * (~masked).to(x.dtype)  # two to three times as fast as masked_fill on a CPU
+
+
+def order_by_group(group: Tensor) -> Tensor:
+    """Positions of the members, group by group, in their old order within each: (N,)."""
+    if bool((group[1:] >= group[:-1]).all()):  # as in every batch that PyG makes
+        return torch.arange(group.numel(), device=group.device)
+    return torch.argsort(group, stable=True)
 
 
 def edge_index_of(data: Data) -> Tensor:

@@ -14,12 +14,13 @@ from graphssl.data import graph_of_node, num_graphs
 from graphssl.errors import ConfigurationError
 from graphssl.ops import Adjacency, normalized_adjacency, sparse_operator, spmm
 from graphssl.registry import VIEWS
-from graphssl.views.base import edge_index_of
+from graphssl.views.base import edge_index_of, order_by_group
 from graphssl.views.subset import replace_edges
 
 __all__ = ["HeatDiffusion", "PPRDiffusion"]
 
-DENSE_NODES = 5000  # up to here a graph's diffusion is solved as one dense matrix
+# Up to so many nodes one dense matrix is faster than the series.
+_DENSE_SOLVE, _DENSE_EXPONENTIAL = 5000, 500
 _BLOCK_ENTRIES = 2**24  # beyond: entries of a block of the series, 128 MiB in float64
 _TOLERANCE = 1e-7  # what the terms left out of the series may add up to, per column
 
@@ -69,7 +70,7 @@ class PPRDiffusion:
 
     def __call__(self, data: Data, *, generator: torch.Generator | None = None) -> Data:
         """A graph with the same nodes and the edges of S; the generator is not used."""
-        return _diffused(data, self._dense, list(self._coefficients()), self.top_k, self.threshold)
+        return _diffused(data, self._dense, list(self._coefficients()), _DENSE_SOLVE, self.top_k, self.threshold)
 
     def _dense(self, transition: Tensor) -> Tensor:
         identity = torch.eye(transition.size(0), dtype=transition.dtype, device=transition.device)
@@ -105,7 +106,7 @@ class HeatDiffusion:
 
     Notes
     -----
-    Up to 5000 nodes one dense matrix exponential in float64; beyond, the series as for :class:`PPRDiffusion`.
+    Up to 500 nodes one dense matrix exponential in float64; beyond, the series as for :class:`PPRDiffusion`.
 
     References
     ----------
@@ -125,7 +126,7 @@ class HeatDiffusion:
 
     def __call__(self, data: Data, *, generator: torch.Generator | None = None) -> Data:
         """A graph with the same nodes and the edges of S; the generator is not used."""
-        return _diffused(data, self._dense, list(self._coefficients()), self.top_k, self.threshold)
+        return _diffused(data, self._dense, list(self._coefficients()), _DENSE_EXPONENTIAL, self.top_k, self.threshold)
 
     def _dense(self, transition: Tensor) -> Tensor:
         # exp(t A - t I): the shift inside keeps a large t from overflowing
@@ -150,7 +151,12 @@ def _check(top_k: int | None, threshold: float) -> None:
 
 
 def _diffused(
-    data: Data, dense: Callable[[Tensor], Tensor], coefficients: list[float], top_k: int | None, threshold: float
+    data: Data,
+    dense: Callable[[Tensor], Tensor],
+    coefficients: list[float],
+    dense_nodes: int,
+    top_k: int | None,
+    threshold: float,
 ) -> Data:
     """The graph with the edges of S, made graph by graph."""
     edge_index, graph, graphs = edge_index_of(data), graph_of_node(data), num_graphs(data)
@@ -165,7 +171,9 @@ def _diffused(
             None if weight is None else weight[edges].double(),
             dtype=torch.float64,
         )
-        for first, rows in _rows(transition, dense, coefficients, sparsified=top_k is not None or threshold > 0):
+        for first, rows in _rows(
+            transition, dense, coefficients, dense_nodes, sparsified=top_k is not None or threshold > 0
+        ):
             target, source, value = _largest(rows, top_k, threshold)
             ends.append(nodes[torch.stack([source, target + first])])
             entries.append(value)
@@ -175,17 +183,22 @@ def _diffused(
 
 def _members(group: Tensor, groups: int) -> Sequence[Tensor]:
     """Positions of the members of each group."""
-    return torch.argsort(group, stable=True).split(torch.bincount(group, minlength=groups).tolist())
+    return order_by_group(group).split(torch.bincount(group, minlength=groups).tolist())
 
 
 def _rows(
-    transition: Adjacency, dense: Callable[[Tensor], Tensor], coefficients: list[float], *, sparsified: bool
+    transition: Adjacency,
+    dense: Callable[[Tensor], Tensor],
+    coefficients: list[float],
+    dense_nodes: int,
+    *,
+    sparsified: bool,
 ) -> Iterator[tuple[int, Tensor]]:
     """S (n, n) in blocks of rows (B, n), each with the number of its first row."""
     n = transition.shape[0]
     if n == 0:
         return
-    if n <= DENSE_NODES:
+    if n <= dense_nodes:
         yield 0, dense(transition.to_dense())
         return
     if not sparsified:

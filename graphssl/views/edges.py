@@ -15,6 +15,7 @@ from graphssl.views.base import (
     check_generator,
     check_probability,
     edge_index_of,
+    order_by_group,
     random_below,
     random_uniform,
 )
@@ -159,7 +160,7 @@ def _with_new_edges(data: Data, kept: Tensor, p: float, *, undirected: bool, gen
     donor = random_below(edges[target_graph], generator=generator)
 
     # From "the k-th node (edge) of its graph" to its position, whatever order nodes and edges come in.
-    node_order, edge_order = torch.argsort(graph, stable=True), torch.argsort(graph_of_edge, stable=True)
+    node_order, edge_order = order_by_group(graph), order_by_group(graph_of_edge)
     node_start, edge_start = nodes.cumsum(0) - nodes, edges.cumsum(0) - edges
     new = node_order[torch.stack([source, target]) + node_start[target_graph]]  # (2, K)
     donor = edge_order[donor + edge_start[target_graph]]
@@ -168,6 +169,6 @@ def _with_new_edges(data: Data, kept: Tensor, p: float, *, undirected: bool, gen
 
     index, ends = torch.cat([kept, donor]), torch.cat([edge_index[:, kept], new], dim=1)
     if graphs > 1:
-        by_graph = torch.argsort(graph[ends[0]], stable=True)
+        by_graph = order_by_group(graph[ends[0]])
         index, ends = index[by_graph], ends[:, by_graph]
     return take_edges(data, index, edge_index=ends)

@@ -11,7 +11,14 @@ from torch_geometric.data import Data
 from graphssl.data import graph_of_node, num_graphs
 from graphssl.errors import ConfigurationError
 from graphssl.registry import VIEWS
-from graphssl.views.base import check_generator, check_probability, features_of, random_uniform
+from graphssl.views.base import (
+    check_generator,
+    check_probability,
+    features_of,
+    order_by_group,
+    random_uniform,
+    zero_where,
+)
 from graphssl.views.subset import copy_graph
 
 __all__ = ["MaskFeatureColumns", "MaskFeatureEntries", "MaskNodes", "ShuffleFeatures"]
@@ -48,7 +55,7 @@ class MaskFeatureColumns:
         if self.p == 0:
             return copy_graph(data)
         masked = random_uniform(1, x.size(1), device=x.device, generator=generator) < self.p  # (1, F)
-        return copy_graph(data, x=x.masked_fill(masked, 0))
+        return copy_graph(data, x=zero_where(x, masked))
 
 
 @VIEWS.register("mask-feature-entries", example={"p": 0.3}, identity={"p": 0.0})
@@ -80,7 +87,7 @@ class MaskFeatureEntries:
         if self.p == 0:
             return copy_graph(data)
         masked = random_uniform(*x.shape, device=x.device, generator=generator) < self.p  # (N, F)
-        return copy_graph(data, x=x.masked_fill(masked, 0))
+        return copy_graph(data, x=torch.where(masked, 0, x))
 
 
 @VIEWS.register("mask-nodes", example={"p": 0.3}, identity={"p": 0.0})
@@ -125,7 +132,7 @@ class MaskNodes:
             return copy_graph(data)
         masked = random_uniform(x.size(0), 1, device=x.device, generator=generator) < self.p  # (N, 1)
         if self.fill == "zero":
-            return copy_graph(data, x=x.masked_fill(masked, 0))
+            return copy_graph(data, x=zero_where(x, masked))
         if not x.is_floating_point():
             raise ConfigurationError(f'fill="noise" needs floating point features, got {x.dtype}: use fill="zero"')
         noise = 0.5 + 0.5 * torch.randn(x.shape, device=x.device, dtype=x.dtype, generator=generator)  # (N, F)
@@ -164,7 +171,7 @@ class ShuffleFeatures:
             return copy_graph(data, x=x[permutation])
         # Two orders that both run graph by graph: the nodes as they are, and the nodes shuffled.
         graph = graph_of_node(data)
-        places = torch.argsort(graph, stable=True)
+        places = order_by_group(graph)
         origin = torch.empty_like(places)
         origin[places] = permutation[torch.argsort(graph[permutation], stable=True)]
         return copy_graph(data, x=x[origin])

@@ -79,9 +79,10 @@ def _visiting_times(edge_index: Tensor, start: Tensor, waiting: Tensor) -> Tenso
     """First-passage times T (N,), infinite out of reach; edges (2, E) are walked both ways."""
     source, target = torch.cat([edge_index, edge_index.flip(0)], dim=1)
     time = torch.where(start, 0.0, torch.inf).to(waiting.dtype)
-    while True:
-        arrival = torch.full_like(time, torch.inf).scatter_reduce(0, target, time[source], "amin") + waiting
-        earlier = torch.minimum(time, arrival)
-        if torch.equal(earlier, time):
-            return time
-        time = earlier
+    changed = start
+    while bool(changed.any()):
+        edges = changed[source].nonzero().view(-1)  # only these can make a difference
+        arrival = torch.full_like(time, torch.inf).scatter_reduce(0, target[edges], time[source[edges]], "amin")
+        earlier = torch.minimum(time, arrival + waiting)
+        changed, time = earlier < time, earlier
+    return time

@@ -278,3 +278,15 @@ def test_a_users_layer_needs_one_class():
         assert isinstance(encoder, Stack)
     finally:
         ENCODERS.remove("twice-for-test")
+
+
+@pytest.mark.gpu
+@every
+@configured
+def test_gpu_equals_cpu(name, options):
+    encoder, data = trained(build(name, **options)), graph(4)
+    out = encoder(data)
+    torch.testing.assert_close(encoder.cuda()(data.cuda()).cpu(), out, atol=1e-4, rtol=1e-3)
+    if name != "gat":
+        data.x = data.x.to_sparse_csr()
+        torch.testing.assert_close(encoder(data.cuda()).cpu(), out, atol=1e-4, rtol=1e-3)

@@ -233,7 +233,7 @@ def test_gpu_equals_cpu():
     x = torch.randn(200, 16, generator=generator)
     results = []
     for device in ("cpu", "cuda"):
-        features = x.to(device).requires_grad_()
+        features = x.clone().to(device).detach().requires_grad_()
         out = spmm(normalized_adjacency(edge_index.to(device), 200), features)
         out.square().sum().backward()
         with torch.autocast(device, dtype=torch.bfloat16):

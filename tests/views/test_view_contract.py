@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
+from graphssl.errors import ConfigurationError
 from graphssl.registry import VIEWS
 from graphssl.testing import check_view
 
@@ -15,6 +16,17 @@ ENTRIES = [pytest.param(entry, id=entry.name) for entry in VIEWS]
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_example(entry):
     check_view(entry.obj(**entry.info["example"]), adds_edges=entry.info.get("adds_edges", False))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_example_on_cuda(entry):
+    view = entry.obj(**entry.info["example"])
+    check_view(view, adds_edges=entry.info.get("adds_edges", False), device="cuda")
+    graph = Data(x=torch.rand(4, 3), edge_index=torch.tensor([[0, 1, 2], [1, 2, 0]])).to("cuda")
+    if "p" in entry.info["example"] or entry.name == "random-walk-subgraph":
+        with pytest.raises(ConfigurationError, match="generator is on cpu"):
+            view(graph, generator=torch.Generator())
 
 
 @pytest.mark.parametrize("entry", [p for p in ENTRIES if "identity" in p.values[0].info])

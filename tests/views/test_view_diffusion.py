@@ -77,7 +77,8 @@ def test_series_equals_dense(view, graphs, block):
     batch = Batch.from_data_list(graphs)
     expected = view(batch)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "DENSE_NODES", 0)
+        patch.setattr(module, "_DENSE_SOLVE", 0)
+        patch.setattr(module, "_DENSE_EXPONENTIAL", 0)
         patch.setattr(module, "_BLOCK_ENTRIES", block)
         out = view(batch)
     if view.top_k is None:  # with ties, which edges are kept is open
@@ -122,14 +123,14 @@ def test_without_weights_all_edges_weigh_one():
 
 
 def test_too_many_edges(monkeypatch):
-    monkeypatch.setattr(module, "DENSE_NODES", 4)
+    monkeypatch.setattr(module, "_DENSE_SOLVE", 4)
     with pytest.raises(ConfigurationError, match="give top_k, or a threshold"):
         PPRDiffusion(threshold=0)(path(5))
 
 
 def test_long_times_do_not_overflow(monkeypatch):
     for limit in (5000, 0):
-        monkeypatch.setattr(module, "DENSE_NODES", limit)
+        monkeypatch.setattr(module, "_DENSE_EXPONENTIAL", limit)
         out = dense(HeatDiffusion(500.0)(path(5)))
         np.testing.assert_allclose(out, heat(path(5), 500.0), atol=1e-5)
 

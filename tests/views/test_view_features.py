@@ -44,9 +44,19 @@ def test_extreme(mask):
 
 
 @pytest.mark.parametrize("mask", MASKS)
-def test_masked_is_zero_even_where_features_are_not_finite(mask):
-    graph = Data(x=torch.tensor([[float("nan"), float("inf")]]), edge_index=EDGES)
-    assert torch.equal(mask(1.0)(graph).x, torch.zeros(1, 2))
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.int32])
+def test_dtype_is_kept(mask, dtype):
+    x = mask(0.5)(Data(x=torch.ones(9, 9, dtype=dtype), edge_index=EDGES), generator=generator()).x
+    assert x.dtype == dtype
+    assert x.unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_gradients_pass_what_is_not_masked(mask):
+    x = torch.ones(9, 9, requires_grad=True)
+    out = mask(0.5)(Data(x=x, edge_index=EDGES), generator=generator()).x
+    out.sum().backward()
+    assert torch.equal(x.grad, out.detach())
 
 
 def test_noise():
