@@ -53,7 +53,7 @@ def write_report(folder: str | Path) -> Path:
         Section("Loss curves", text=["One panel a method, one line a seed."], figures=drawn["loss"]),
         Section("Embeddings", text=[_MAPS], figures=drawn["tsne"]),
     ]
-    sections = [section for section in sections if section.tables or section.figures]
+    sections = [s for s in sections if s.tables or s.figures or s.title == "Results"]
     collapse = _collapse_table(folder, rows)
     if collapse is not None:
         sections.append(Section("Collapse measures", text=[_COLLAPSE], tables=[collapse]))

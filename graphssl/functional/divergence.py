@@ -186,7 +186,8 @@ def nwj_loss(scores: Tensor, pairs: Pairs) -> Tensor:
     Notes
     -----
     Deviation: above a score of 51 the exponential continues as its tangent, so that scores up to 1e4
-    stay finite in float32. There one such negative adds 5e21 nats over the number of negatives, and ``-loss`` is no bound any more.
+    stay finite in float32. One such negative adds 5e21 nats over the number of negatives, and ``-loss``
+    is no bound any more.
 
     References
     ----------

@@ -11,28 +11,10 @@ from graphssl.bench import CONTROLS, Job, plan, read_results, run, summarise
 from graphssl.errors import ConfigurationError, NonFiniteLossError
 
 FIELDS = [
-    "method",
-    "encoder",
-    "dataset",
-    "protocol",
-    "probe",
-    "seed",
-    "metric",
-    "value",
-    "valid_value",
-    "steps",
-    "train_seconds",
-    "eval_seconds",
-    "peak_memory_bytes",
-    "status",
-    "reason",
-    "device",
-    "version",
-    "commit",
-    "torch",
-    "config",
-    "config_hash",
-]
+    "method", "encoder", "dataset", "protocol", "probe", "seed", "metric", "value", "valid_value", "steps",
+    "train_seconds", "eval_seconds", "peak_memory_bytes", "status", "reason", "device", "version", "commit", "torch",
+    "config", "config_hash",
+]  # fmt: skip
 SMALL = {"hidden_channels": 8}
 
 

@@ -7,20 +7,9 @@ from bench_rows import failure, result
 from graphssl.bench import ResultStore, published_figure, summarise, write_summary
 
 FIELDS = [
-    "method",
-    "encoder",
-    "dataset",
-    "protocol",
-    "probe",
-    "metric",
-    "mean",
-    "std",
-    "n",
-    "failed",
-    "paper_mean",
-    "paper_std",
-    "paper_source",
-]
+    "method", "encoder", "dataset", "protocol", "probe", "metric", "mean", "std", "n", "failed", "paper_mean",
+    "paper_std", "paper_source",
+]  # fmt: skip
 
 
 def test_numbers_equal_those_worked_out_by_hand():
