@@ -43,3 +43,6 @@ class KMeansClusters:
             "nmi": float(normalized_mutual_info_score(y, clusters)),
             "ari": float(adjusted_rand_score(y, clusters)),
         }
+
+    def __str__(self) -> str:
+        return f"k-means on unit rows, best inertia of {self.inits} starts"

@@ -76,6 +76,7 @@ def as_embedding(Z: Any, rows: int | None) -> np.ndarray:
     bad = ~np.isfinite(Z).all(axis=1)
     if bad.any():
         raise ConfigurationError(
-            f"{int(bad.sum())} embedding row(s) are NaN or infinite, the first is {int(bad.argmax())}"
+            f"{int(bad.sum())} row(s) of the embedding are NaN or infinite, the first is row {int(bad.argmax())}: "
+            "lower the learning rate, or check the features"
         )
     return Z

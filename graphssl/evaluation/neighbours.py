@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graphssl.errors import ConfigurationError
 from graphssl.evaluation.scaling import scaled
 from graphssl.evaluation.splits import Split
 from graphssl.evaluation.types import Prediction
@@ -34,6 +35,8 @@ class NeighbourProbe:
 
     def __call__(self, Z: np.ndarray, y: np.ndarray, split: Split, *, seed: int) -> Prediction:
         """Predict the test rows."""
+        if len(split.train) == 0:
+            raise ConfigurationError("the split has no training rows: a probe needs labelled rows to learn from")
         Z = scaled(Z, split.train, "l2")
         alone = len(split.val) == 0
         judged = split.train if alone else split.val
@@ -47,6 +50,9 @@ class NeighbourProbe:
         labels = _vote(Z, y, split.test, split.train, [ks[best]], leave_out_self=False)[0]
         return Prediction(labels, float(accuracy[best]), {"k": float(ks[best])})
 
+    def __str__(self) -> str:
+        return f"k nearest neighbours by cosine, k in {', '.join(map(str, self.ks))}"
+
 
 def _vote(
     Z: np.ndarray, y: np.ndarray, rows: np.ndarray, train: np.ndarray, ks: Sequence[int], *, leave_out_self: bool
@@ -59,10 +65,20 @@ def _vote(
         similarity = Z[block] @ Z[train].T  # (B, n)
         if leave_out_self:
             similarity[np.arange(len(block)), start + np.arange(len(block))] = -np.inf
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : max(ks)]  # (B, k)
-        weight = 1.0 + 1e-6 * np.take_along_axis(similarity, nearest, axis=1)
+        nearest = _largest(similarity, max(ks))  # (B, k)
+        weight = 1.0 + 1e-6 * np.take_along_axis(similarity, nearest, axis=1)  # decides between equal votes only
         for i, k in enumerate(ks):
             votes = np.zeros((len(block), len(classes)))
             np.add.at(votes, (np.arange(len(block))[:, None], encoded[nearest[:, :k]]), weight[:, :k])
             labels[i, start : start + len(block)] = classes[votes.argmax(axis=1)]
     return labels
+
+
+def _largest(similarity: np.ndarray, k: int) -> np.ndarray:
+    """Columns of the k largest entries of each row, the largest first: (B, n) -> (B, k)."""
+    if k < similarity.shape[1]:
+        found = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+    else:
+        found = np.broadcast_to(np.arange(k), (len(similarity), k))
+    order = np.argsort(-np.take_along_axis(similarity, found, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)

@@ -13,8 +13,7 @@ __all__ = ["logistic_losses", "logistic_path"]
 
 def logistic_path(
     Z: np.ndarray,
-    y: np.ndarray,
-    num_classes: int,
+    target: np.ndarray,
     grid: Sequence[float],
     *,
     loss: str = "multinomial",
@@ -25,16 +24,14 @@ def logistic_path(
     r"""Solve one convex problem per value of C, each started from the solution before it.
 
     .. math::
-        \min_{W, b} \tfrac12 \lVert W \rVert^2 + C \sum_i \ell(W z_i + b, y_i)
+        \min_{W, b} \tfrac12 \lVert W \rVert^2 + C \sum_i \ell(W z_i + b, t_i)
 
     Parameters
     ----------
     Z : (n, D) float
         Training rows.
-    y : (n,) int
-        Classes in [0, num_classes).
-    num_classes : int
-        K.
+    target : (n, K) bool or float
+        One column a class, 1 where the row belongs to it; for ``one-vs-rest`` any zeros and ones, also K = 1.
     grid : sequence of float, > 0
         Values of C; the path runs from the smallest (most regularised, easiest) upwards.
     loss : "multinomial" or "one-vs-rest"
@@ -63,7 +60,8 @@ def logistic_path(
         basis, triangle = np.linalg.qr(Z.T)  # (D, n), (n, n)
         Z = triangle.T
     A = np.hstack([Z, np.ones((n, 1))])  # (n, d + 1)
-    target = np.eye(num_classes)[y]  # (n, K)
+    target = np.asarray(target, dtype=np.float64)
+    num_classes = target.shape[1]
     shrink = np.ones((A.shape[1], 1))
     shrink[-1] = float(penalise_bias)
     value = _multinomial if loss == "multinomial" else _one_vs_rest

@@ -192,7 +192,7 @@ def test_failures_exit_1(tmp_path, monkeypatch):
 
 
 def test_a_diverging_training_fails_with_its_reason_and_the_rest_is_kept(tmp_path):
-    arguments = ["run", "dgi", "karate", "--set", "lr=1e30", "--set", "hidden_channels=8", "--max-steps", 9]
+    arguments = ["run", "dgi", "karate", "--set", "lr=1e30", "--set", "hidden_channels=8", "--max-steps", 60]
     result = call(*arguments, "--out", tmp_path, "--json", code=1)
     summary = json.loads(result.stdout)
     failed = next(row for row in summary if row["method"] == "dgi")
