@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from graphssl.errors import (
 from graphssl.method import create_method, list_methods, method_options
 from graphssl.registry import METHODS
 from graphssl.sources import atomic_write
-from graphssl.training import Fitted, History, Settings, fit, resolve_device
+from graphssl.training import Fitted, History, Settings, embed_data, fit, resolve_device
 
 __all__ = ["Embedder"]
 
@@ -81,6 +80,8 @@ class Embedder(TransformerMixin, BaseEstimator):
     >>> graphssl.Embedder("dgi", hidden_channels=16, max_steps=20).fit_transform(data).shape
     (34, 16)
     """
+
+    n_features_in_: int
 
     def __init__(
         self,
@@ -187,7 +188,10 @@ class Embedder(TransformerMixin, BaseEstimator):
 
     @property
     def _n_features_out(self) -> int:
-        return self.method_.encoder.out_channels  # read by scikit-learn's set_output and get_feature_names_out
+        """D, read by scikit-learn's set_output and get_feature_names_out."""
+        stub: Any = _stub(self.n_features_in_, self._num_nodes)
+        stub = [stub] if METHODS.get(self.method).info["level"] == "graph" else stub
+        return embed_data(self.method_, stub, device=self.device).size(1)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; no pickle is involved.
@@ -239,16 +243,20 @@ class Embedder(TransformerMixin, BaseEstimator):
         folder = Path(name)
         for file in ("config.json", "model.safetensors"):
             if not (folder / file).is_file():
-                raise MissingFileError(f"no {file} in {str(name)!r}: expected a folder written by Embedder.save_pretrained")
+                raise MissingFileError(
+                    f"no {file} in {str(name)!r}: expected a folder written by Embedder.save_pretrained"
+                )
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             tensors = load_file(str(folder / "model.safetensors"))
             parameters, settings = config["parameters"], Settings(**config["settings"])
             history, columns, nodes = History(**config["history"]), config["n_features_in"], config["num_nodes"]
         except (json.JSONDecodeError, KeyError, TypeError, SafetensorError) as error:
-            raise CorruptFileError(f"{str(name)!r} is damaged or not a saved embedder ({error}): save it again") from error
+            raise CorruptFileError(
+                f"{str(name)!r} is damaged or not a saved embedder ({error}): save it again"
+            ) from error
         embedder = cls(**{**parameters, "device": device})
-        embedder.method_ = _rebuild(settings.method, columns, nodes, settings.options)
+        embedder.method_ = create_method(settings.method, _stub(columns, nodes), **settings.options)
         embedder.method_.load_state_dict(tensors)
         embedder.method_.to(resolve_device(device)).eval()
         embedder.settings_, embedder.history_ = settings, history
@@ -256,7 +264,6 @@ class Embedder(TransformerMixin, BaseEstimator):
         return embedder
 
 
-def _rebuild(name: str, columns: int, nodes: int, options: Mapping[str, Any]) -> nn.Module:
-    """The method's modules, from the sizes of the data it was built for."""
-    sizes = Data(x=torch.zeros(max(1, nodes), columns), edge_index=torch.zeros(2, 0, dtype=torch.long))
-    return create_method(name, sizes, **options)
+def _stub(columns: int, nodes: int) -> Data:
+    """A graph of the sizes of the training data: all that a method reads of it when it is built."""
+    return Data(x=torch.zeros(max(1, nodes), columns), edge_index=torch.zeros(2, 0, dtype=torch.long))

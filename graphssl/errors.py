@@ -64,7 +64,9 @@ class MissingExtraError(GraphSSLError, ImportError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs the optional package {package!r}: install it with  pip install 'graphssl-kit[{extra}]'")
+        super().__init__(
+            f"this needs the optional package {package!r}: install it with  pip install 'graphssl-kit[{extra}]'"
+        )
 
 
 class NotInductiveError(GraphSSLError):

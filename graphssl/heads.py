@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from graphssl.errors import ConfigurationError, unknown_name
 
-__all__ = ["EMA", "Predictor", "Projector", "Queue"]
+__all__ = ["EMA", "Predictor", "Projector", "Queue", "output_width"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -240,3 +240,19 @@ class Queue(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Restore what :meth:`get_extra_state` gave."""
         self._pushed = int(state)
+
+
+def output_width(encoder: nn.Module) -> int:
+    """D of an encoder: its ``out_channels``.
+
+    Raises
+    ------
+    ConfigurationError
+        If it has none.
+    """
+    width = getattr(encoder, "out_channels", None)
+    if not isinstance(width, int):
+        raise ConfigurationError(
+            f"{type(encoder).__name__} does not say how wide its output is: give it an attribute out_channels"
+        )
+    return width

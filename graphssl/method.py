@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from graphssl.errors import GraphSSLError, UnknownOptionError, nearest, unknown_name
 from graphssl.registry import METHODS
 
-__all__ = ["Method", "Recipe", "create_method", "list_methods", "method_options", "method_recipes", "register", "seeded"]
+__all__ = [
+    "Method",
+    "Recipe",
+    "create_method",
+    "list_methods",
+    "method_options",
+    "method_recipes",
+    "register",
+    "seeded",
+]
 
 LEVELS = ("node", "graph", "edge", "image", "text", "image-text", "any")
 T = TypeVar("T")
@@ -103,8 +112,8 @@ def list_methods(level: str | None = None, tag: str | None = None) -> list[str]:
 
 
 def _factory(name: str) -> Callable[..., Method]:
-    obj = METHODS.get(name).obj
-    return obj.from_options if inspect.isclass(obj) else obj
+    obj: Any = METHODS.get(name).obj
+    return getattr(obj, "from_options", obj)
 
 
 def method_options(name: str) -> dict[str, inspect.Parameter]:

@@ -17,7 +17,18 @@ from typing import Any, TypeVar
 
 from graphssl.errors import GraphSSLError, MissingFileError, unknown_name
 
-__all__ = ["AGREEMENTS", "CRITICS", "ENCODERS", "ESTIMATORS", "METHODS", "PROTOCOLS", "READOUTS", "VIEWS", "Entry", "Registry"]
+__all__ = [
+    "AGREEMENTS",
+    "CRITICS",
+    "ENCODERS",
+    "ESTIMATORS",
+    "METHODS",
+    "PROTOCOLS",
+    "READOUTS",
+    "VIEWS",
+    "Entry",
+    "Registry",
+]
 
 T = TypeVar("T")
 
@@ -127,7 +138,8 @@ def _load_plugins(names: str) -> None:
         if not path.is_file():
             raise MissingFileError(f"GRAPHSSL_PLUGINS names {name!r}, which does not exist")
         spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
         spec.loader.exec_module(module)

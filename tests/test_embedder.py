@@ -29,7 +29,8 @@ def test_fit_transform_gives_float32_rows_and_transform_agrees() -> None:
     data = example_graph()
     embedder = Embedder("grace", **SMALL)
     embedding = embedder.fit_transform(data)
-    assert embedding.dtype == np.float32 and embedding.shape == (24, 8)
+    assert embedding.dtype == np.float32
+    assert embedding.shape == (24, 8)
     assert np.array_equal(embedder.transform(data), embedding)
     assert np.array_equal(Embedder("grace", **SMALL).fit(data).transform(data), embedding)
 
@@ -39,7 +40,7 @@ def test_parameters_are_untouched_and_clone_keeps_them() -> None:
     embedder = Embedder("dgi", encoder=encoder, hidden_channels=12, max_steps=2)
     assert embedder.get_params()["encoder"] is encoder
     copied = clone(embedder)
-    assert copied.get_params()["hidden_channels"] == 12 and copied.get_params()["max_steps"] == 2
+    assert (copied.get_params()["hidden_channels"], copied.get_params()["max_steps"]) == (12, 2)
     assert not hasattr(copied, "method_")
     assert "hidden_channels=12" in repr(embedder)
 

@@ -64,14 +64,18 @@ def plugin(tmp_path: Path) -> Path:
 def test_a_users_file_is_listed_checked_and_trained(plugin: Path) -> None:
     listed = command("methods", "--json", plugin=plugin)
     assert "toy-reconstruction" in [row["name"] for row in json.loads(listed.stdout)], listed.stderr
-    trained = command("run", "toy-reconstruction", "karate", "--seeds", "1", "--max-steps", "2", "--json", plugin=plugin)
+    trained = command(
+        "run", "toy-reconstruction", "karate", "--seeds", "1", "--max-steps", "2", "--json", plugin=plugin
+    )
     assert trained.returncode == 0, trained.stderr
     rows = json.loads(trained.stdout)
     assert any(row["method"] == "toy-reconstruction" and row["n"] == 1 for row in rows)
 
 
 def test_it_passes_the_public_contract_suite(plugin: Path) -> None:
-    code = "from graphssl.testing import check_method; check_method('toy-reconstruction', hidden_channels=8); print('ok')"
+    code = (
+        "from graphssl.testing import check_method; check_method('toy-reconstruction', hidden_channels=8); print('ok')"
+    )
     environment = {**os.environ, "GRAPHSSL_PLUGINS": str(plugin), "OMP_NUM_THREADS": "1"}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert result.stdout.strip() == "ok", result.stderr
@@ -100,7 +104,7 @@ def test_the_suite_finds_a_broken_method() -> None:
             return cls()
 
     try:
-        with pytest.raises(AssertionError, match="loss changed batch.x"):
+        with pytest.raises(AssertionError, match=r"loss changed batch\.x"):
             graphssl.testing.check_method("toy-broken")
     finally:
         METHODS.remove("toy-broken")
@@ -109,7 +113,8 @@ def test_the_suite_finds_a_broken_method() -> None:
 def test_missing_plugin_file(tmp_path: Path) -> None:
     result = command("methods", plugin=tmp_path / "nothing.py")
     assert result.returncode in (1, 2)
-    assert "nothing.py" in result.stderr and "Traceback" not in result.stderr
+    assert "nothing.py" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_registry_names() -> None:

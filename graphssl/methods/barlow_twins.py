@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from graphssl.agreements import CrossCorrelation
-from graphssl.heads import Projector
+from graphssl.heads import Projector, output_width
 from graphssl.method import Method, Recipe, register
 
 
@@ -71,10 +71,10 @@ class BarlowTwins(Method):
         projector_channels: int | None = 512,
         off_diagonal: float | None = None,
     ) -> BarlowTwins:
-        r"""Build around an encoder with ``out_channels`` and two views; ``off_diagonal`` is :math:`\lambda` (1/P if None)."""
+        r"""Build around an encoder and two views; :math:`\lambda` is ``off_diagonal``, by default 1/P."""
         projector = None
         if projector_channels is not None:
-            projector = Projector(encoder.out_channels, projector_channels, projector_channels, norm="batch")
+            projector = Projector(output_width(encoder), projector_channels, projector_channels, norm="batch")
         return cls(encoder, view1, view2, projector=projector, agreement=CrossCorrelation(off_diagonal=off_diagonal))
 
 

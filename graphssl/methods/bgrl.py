@@ -32,7 +32,7 @@ def bgrl(
     momentum: float = 0.99,
     reinitialize_target: bool = True,
 ) -> BYOL:
-    """Large-scale representation learning on graphs via bootstrapping: :class:`~graphssl.methods.byol.BYOL` on graph views.
+    """Bootstrapped graph latents: :class:`~graphssl.methods.byol.BYOL` on graph views.
 
     No projector; the predictor has one hidden layer with PReLU and no batch norm; the target starts from weights of
     its own, as in the authors' code, whose loss 2 - cos - cos is half of BYOL's.

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from graphssl.functional import cosine_loss
-from graphssl.heads import EMA, Predictor, Projector
+from graphssl.heads import EMA, Predictor, Projector, output_width
 from graphssl.method import Method, Recipe, register
 
 
@@ -57,7 +57,9 @@ class BYOL(Method):
         super().__init__()
         self.encoder, self.predictor = encoder, predictor
         self.projector = projector or nn.Identity()
-        self.target = EMA(nn.Sequential(self.encoder, self.projector), momentum=momentum, reinitialize=reinitialize_target)
+        self.target = EMA(
+            nn.Sequential(self.encoder, self.projector), momentum=momentum, reinitialize=reinitialize_target
+        )
         self.view1, self.view2 = view1, view2
         self.momentum = momentum
 
@@ -89,7 +91,7 @@ class BYOL(Method):
         momentum: float = 0.996,
     ) -> BYOL:
         """Build around an encoder with ``out_channels`` and two views; ``projector_channels=None`` leaves it out."""
-        width = encoder.out_channels
+        width = output_width(encoder)
         projector = None
         if projector_channels is not None:
             projector = Projector(width, predictor_channels, projector_channels, norm="batch")

@@ -97,14 +97,14 @@ class DGI(Method):
         return cls(network, BilinearCritic(network.out_channels, network.out_channels))
 
 
-_PLANETOID = dict(
+_PLANETOID = Recipe(
     training=dict(epochs=10_000, patience=20, lr=1e-3),
     features="row-normalized",
-    source="section 4.2 of the paper and execute.py of PetarV-/DGI: 512 units, Adam 1e-3, patience 20 on the training loss",
+    source="section 4.2 of the paper; execute.py of PetarV-/DGI: 512 units, Adam 1e-3, patience 20 on the loss",
 )
 RECIPES = {
     "default": Recipe(training=dict(epochs=500, patience=50, lr=1e-3)),
-    "cora": Recipe(**_PLANETOID),
-    "citeseer": Recipe(**_PLANETOID),
-    "pubmed": Recipe(**_PLANETOID),
+    "cora": _PLANETOID,
+    "citeseer": _PLANETOID,
+    "pubmed": _PLANETOID,
 }

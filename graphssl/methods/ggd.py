@@ -1,4 +1,4 @@
-"""GGD: tell the nodes of a graph from the nodes of its shuffled copy; one number a node, no summary, no similarities."""
+"""GGD: tell the nodes of a graph from those of its shuffled copy; one number a node, no summary, no similarities."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ class GGD(Method):
         return cls(network, nn.Linear(network.out_channels, network.out_channels), view, hops=hops)
 
 
-_PLANETOID = dict(
+_PLANETOID = Recipe(
     training=dict(epochs=500, patience=500, lr=1e-3),
     features="row-normalized",
     source="manual_version/execute.py of the authors' repository Graph-Group-Discrimination (best training loss kept)",
 )
 RECIPES = {
     "default": Recipe(training=dict(epochs=500, patience=500, lr=1e-3)),
-    "cora": Recipe(**_PLANETOID),
-    "citeseer": Recipe(**_PLANETOID),
-    "pubmed": Recipe(**_PLANETOID),
+    "cora": _PLANETOID,
+    "citeseer": _PLANETOID,
+    "pubmed": _PLANETOID,
 }

@@ -14,7 +14,7 @@ from graphssl.heads import Projector
 from graphssl.method import Recipe, register
 from graphssl.methods.simclr import SimCLR
 from graphssl.readouts import PooledEncoder, make_readout
-from graphssl.views import DropNodes, Identity, MaskNodes, PerturbEdges, RandomChoice, RandomWalkSubgraph
+from graphssl.views import DropNodes, Identity, MaskNodes, PerturbEdges, RandomChoice, RandomWalkSubgraph, View
 
 
 @register("graphcl", level="graph", paper="arXiv:2010.13902", tags=("contrastive", "two-view"))
@@ -65,7 +65,7 @@ def graphcl(
     ----------
     .. [1] You, Chen, Sui, Chen, Wang, Shen. Graph Contrastive Learning with Augmentations. NeurIPS 2020. Equation 3.
     """
-    choices = {
+    choices: dict[str, View] = {
         "drop-nodes": DropNodes(ratio),
         "perturb-edges": PerturbEdges(ratio),
         "mask-nodes": MaskNodes(ratio, fill="noise"),

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from graphssl.functional import two_view_info_nce_loss
-from graphssl.heads import Projector
+from graphssl.heads import Projector, output_width
 from graphssl.method import Method, Recipe, register
 
 
@@ -78,7 +78,7 @@ class SimCLR(Method):
         intra: bool = True,
     ) -> SimCLR:
         """Build around an encoder with ``out_channels`` and two views."""
-        width = encoder.out_channels
+        width = output_width(encoder)
         projector = Projector(width, width, projector_channels or width)
         return cls(encoder, projector, view1, view2, temperature=temperature, intra=intra)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -50,7 +50,7 @@ class GraphBatches:
         Where batches are put.
     """
 
-    def __init__(self, data: Data | Sequence[Data], *, batch_size: int | None, seed: int, device: torch.device) -> None:
+    def __init__(self, data: Any, *, batch_size: int | None, seed: int, device: torch.device) -> None:
         self.seed, self.device = seed, device
         if is_graph_list(data):
             if len(data) == 0:

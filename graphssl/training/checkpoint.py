@@ -32,7 +32,9 @@ def save_checkpoint(
     tensors = {f"method/{name}": value for name, value in method.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in (best or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items() if value is not None}
+        tensors |= {
+            f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items() if value is not None
+        }
     tensors["random/cpu"] = torch.get_rng_state()
     if device.type == "cuda":
         tensors["random/cuda"] = torch.cuda.get_rng_state(device)

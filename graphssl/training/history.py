@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -68,15 +69,18 @@ def feature_std(embedding: Tensor) -> float:
 def effective_rank(embedding: Tensor) -> float:
     """Exponential of the entropy of the normalised singular values of the centred embedding.
 
-    Between 1 and ``min(N, D)``; near 1 after a dimensional collapse; 0 for a constant embedding
+    Between 1 and ``min(N, D)``; near 1 after a dimensional collapse; 0 for a constant embedding, NaN for
+    one that is not finite
     (Roy and Vetterli, The effective rank, 2007).
     """
     centred = embedding.detach().double().cpu()
+    if not torch.isfinite(centred).all():
+        return math.nan
     centred = centred - centred.mean(dim=0)
     gram = centred.T @ centred if centred.size(0) >= centred.size(1) else centred @ centred.T
     singular = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
     total = singular.sum()
-    if not torch.isfinite(total) or total <= 1e-12:
+    if total <= 1e-12:
         return 0.0
     share = singular / total
     return float(torch.exp(-torch.special.xlogy(share, share).sum()))

@@ -109,21 +109,27 @@ def train(
             method.eval()
             return history
         update = build_optimizer(method.parameters(), name=optimizer, lr=lr, weight_decay=weight_decay)
-        settings = dict(total=total, lr=lr, weight_decay=weight_decay, optimizer=optimizer, schedule=schedule,
-                        warmup=warmup, clip_norm=clip_norm, patience=patience, batch_size=loader.batch_size, seed=seed)  # fmt: skip
+        settings = dict(
+            total=total, lr=lr, weight_decay=weight_decay, optimizer=optimizer, schedule=schedule, warmup=warmup,
+            clip_norm=clip_norm, patience=patience, batch_size=loader.batch_size, seed=seed,
+        )  # fmt: skip
         fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         best: dict[str, Tensor] | None = None
         best_loss, stale, stopped = math.inf, 0, False
         if checkpoint is not None and Path(checkpoint).is_file():
             facts, best = load_checkpoint(checkpoint, method=method, optimizer=update, device=target)
             if facts["fingerprint"] != fingerprint:
-                raise ConfigurationError(f"{checkpoint} was made with other settings: delete it, or train with the same ones")
+                raise ConfigurationError(
+                    f"{checkpoint} was made with other settings: delete it, or train with the same ones"
+                )
             history = History(**facts["history"])
             best_loss, stale, stopped = facts["best_loss"], facts["stale"], facts["stopped"]
 
         def save() -> None:
             if checkpoint is not None:
-                facts = dict(fingerprint=fingerprint, history=asdict(history), best_loss=best_loss, stale=stale, stopped=stopped)
+                facts = dict(
+                    fingerprint=fingerprint, history=asdict(history), best_loss=best_loss, stale=stale, stopped=stopped
+                )
                 save_checkpoint(checkpoint, method=method, optimizer=update, best=best, facts=facts, device=target)
 
         measure_every = max(1, total // MEASURED)
@@ -177,7 +183,11 @@ def train(
 
 def _non_finite(value: float, history: History, epoch: int, batch: int, checkpoint: str | Path | None) -> str:
     last = f"the last finite loss was {history.loss[-1]:.4g}" if history.loss else "no step had succeeded"
-    kept = f"the last good checkpoint is {checkpoint}" if checkpoint and Path(checkpoint).is_file() else "no checkpoint was kept"
+    kept = (
+        f"the last good checkpoint is {checkpoint}"
+        if checkpoint and Path(checkpoint).is_file()
+        else "no checkpoint was kept"
+    )
     return (
         f"the loss became {value} at step {history.steps + 1} (epoch {epoch + 1}, batch {batch + 1}); {last}; {kept}. "
         "Try a lower lr, a higher temperature, or clip_norm=1.0"
@@ -227,5 +237,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     except RuntimeError as error:
         raise ConfigurationError(f"unknown device {device!r}: expected auto, cpu, cuda or cuda:0") from error
     if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError(f"device {str(device)!r} was asked for, but torch sees no CUDA device: use cpu or auto")
+        raise ConfigurationError(
+            f"device {str(device)!r} was asked for, but torch sees no CUDA device: use cpu or auto"
+        )
     return resolved

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from graphssl.errors import ConfigurationError, unknown_name
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "build_optimizer", "learning_rate"]
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
@@ -26,13 +27,15 @@ def build_optimizer(
     """An optimiser by name. ``weight_decay`` is an L2 term for adam and sgd, decoupled for adamw."""
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
-    if not (math.isfinite(lr) and lr > 0):
-        raise ConfigurationError(f"lr must be a positive number, got {lr}")
+    if not 0 < lr < 1e6:
+        raise ConfigurationError(f"lr must be a positive number below 1e6, got {lr}")
     if weight_decay < 0:
         raise ConfigurationError(f"weight_decay must be at least 0, got {weight_decay}")
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    momentum = {"momentum": 0.9} if name == "sgd" else {}
-    return OPTIMIZERS[name](trainable, lr=lr, weight_decay=weight_decay, **momentum)  # type: ignore[call-arg]
+    options: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
+    if name == "sgd":
+        options["momentum"] = 0.9
+    return OPTIMIZERS[name](trainable, **options)
 
 
 def learning_rate(step: int, total: int, *, lr: float, schedule: str = "constant", warmup: float = 0.0) -> float:

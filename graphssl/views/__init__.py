@@ -3,6 +3,7 @@
 from graphssl.views.adaptive import AdaptiveDropEdges, AdaptiveMaskFeatures
 from graphssl.views.base import View
 from graphssl.views.centrality import (
+    Centrality,
     degree_centrality,
     eigenvector_centrality,
     node_centrality,
@@ -21,6 +22,7 @@ __all__ = [
     "AdaptiveDropEdges",
     "AdaptiveMaskFeatures",
     "AddEdges",
+    "Centrality",
     "Compose",
     "DropEdges",
     "DropNodes",
