@@ -27,8 +27,8 @@ def build_optimizer(
     """An optimiser by name. ``weight_decay`` is an L2 term for adam and sgd, decoupled for adamw."""
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
-    if not 0 < lr < 1e6:
-        raise ConfigurationError(f"lr must be a positive number below 1e6, got {lr}")
+    if not 0 < lr <= 1e30:
+        raise ConfigurationError(f"lr must be a positive number (at most 1e30), got {lr}")
     if weight_decay < 0:
         raise ConfigurationError(f"weight_decay must be at least 0, got {weight_decay}")
     trainable = [parameter for parameter in parameters if parameter.requires_grad]

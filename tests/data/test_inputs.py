@@ -228,7 +228,7 @@ def test_bad_arrays(pair, message):
         to_graphs(pair)
 
 
-@pytest.mark.parametrize("X", [np.ones((3, 3)), 3, None, {"a": 1}, (1, 2, 3), object()], ids=str)
+@pytest.mark.parametrize("X", [np.ones((3, 3)), 3, None, {"a": 1}, (1, 2, 3), object()], ids=lambda X: type(X).__name__)
 def test_not_a_graph(X):
     with pytest.raises(InvalidGraphError, match=r"expected a PyG Data.*got"):
         to_graphs(X)
