@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= demo
+export OMP_WAIT_POLICY ?= passive  # on a busy machine, spinning threads cost a hundredfold
 
 .PHONY: demo test lint reproduce bench gpu clean
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pages import DOCS, first_sentence, replace_part, table, write
 
@@ -38,6 +38,8 @@ def line(module: ModuleType, name: str) -> str:
         return f"The registry of each {value.kind}."
     if inspect.isclass(value) or inspect.isroutine(value):
         return first_sentence(value.__doc__) if value.__doc__ else ""
+    if get_origin(value) is Literal:
+        return f"One of {', '.join(f'`{choice!r}`' for choice in get_args(value))}."
     return _comment(module, name)
 
 

@@ -78,10 +78,12 @@ class Job:
         if self.trainable is None:
             return about
         settings = resolve_settings(
-            self.trainable, dataset=self.dataset, encoder=self.encoder, recipe=self.recipe, options=self.options,
+            self.trainable, dataset=self.dataset, protocol=self.protocol, encoder=self.encoder, recipe=self.recipe, options=self.options,
             training=self.training, max_steps=self.steps,
         ).to_dict()  # fmt: skip
-        plain = resolve_settings(self.trainable, dataset=self.dataset, recipe=self.recipe).to_dict()
+        plain = resolve_settings(
+            self.trainable, dataset=self.dataset, protocol=self.protocol, recipe=self.recipe
+        ).to_dict()
         about["recipe_encoder"] = _encoder(self.trainable, plain)
         # defaults too: when one changes with the code, old rows are not taken for new ones
         options = {**_defaults(method_options(self.trainable)), **settings["options"]}

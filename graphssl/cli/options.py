@@ -82,9 +82,9 @@ def _kinds(parameter: inspect.Parameter) -> set[str]:
     if parameter.annotation is parameter.empty:
         plain = {"None", "int", "float", "bool", "str"}
         return plain if parameter.default is None else {type(parameter.default).__name__}
-    if isinstance(parameter.annotation, str):
-        return set(re.findall(r"\w+", parameter.annotation))
-    return set(re.findall(r"\w+", inspect.formatannotation(parameter.annotation)))
+    text = parameter.annotation
+    kinds = set(re.findall(r"\w+", text if isinstance(text, str) else inspect.formatannotation(text)))
+    return kinds | {"str"} if "Literal" in kinds else kinds
 
 
 def _number_or_text(text: str, kinds: set[str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -12,7 +12,7 @@ from graphssl.encoders import build_encoder
 from graphssl.heads import Projector
 from graphssl.method import Recipe, register
 from graphssl.methods.grace import GRACE
-from graphssl.views import AdaptiveDropEdges, AdaptiveMaskFeatures, Centrality, Compose, per_view
+from graphssl.views import AdaptiveDropEdges, AdaptiveMaskFeatures, Compose, per_view
 
 
 @register("gca", level="node", paper="arXiv:2010.14945", tags=("contrastive", "two-view", "adaptive"))
@@ -27,7 +27,7 @@ def gca(
     norm: str | None = None,
     encoder_options: Mapping[str, Any] | None = None,
     projector_channels: int | None = None,
-    centrality: Centrality = "degree",
+    centrality: Literal["degree", "eigenvector", "pagerank"] = "degree",
     drop_edges: float | Sequence[float] = (0.3, 0.5),
     mask_features: float | Sequence[float] = (0.1, 0.1),
     max_probability: float = 0.7,

@@ -70,6 +70,7 @@ def resolve_settings(
     name: str,
     *,
     dataset: str | None = None,
+    protocol: str | None = None,
     encoder: str | nn.Module | None = None,
     recipe: str | None = "auto",
     options: Mapping[str, Any] | None = None,
@@ -84,6 +85,8 @@ def resolve_settings(
     ----------
     dataset : str, optional
         Its recipe is used when ``recipe`` is ``"auto"``.
+    protocol : str, optional
+        A recipe named ``dataset:protocol`` goes before the data set's.
     recipe : str or None
         ``"auto"``, the name of one of the method's recipes, or None (or ``"none"``) for its defaults.
     options, training : mapping, optional
@@ -91,7 +94,7 @@ def resolve_settings(
     """
     recipes = method_recipes(name)
     if recipe == "auto":
-        chosen = dataset if dataset in recipes else "default"
+        chosen = next((key for key in (f"{dataset}:{protocol}", dataset) if key in recipes), "default")
     elif recipe in (None, "none"):
         chosen = "default"
     elif recipe in recipes:
@@ -144,6 +147,7 @@ def fit(
     data: Any,
     *,
     dataset: str | None = None,
+    protocol: str | None = None,
     encoder: str | nn.Module | None = None,
     recipe: str | None = "auto",
     options: Mapping[str, Any] | None = None,
@@ -166,7 +170,7 @@ def fit(
     Fitted
     """
     settings = resolve_settings(
-        name, dataset=dataset, encoder=encoder, recipe=recipe, options=options, training=training,
+        name, dataset=dataset, protocol=protocol, encoder=encoder, recipe=recipe, options=options, training=training,
         features=features, max_steps=max_steps, batch_size=batch_size,
     )  # fmt: skip
     level = METHODS.get(name).info["level"]

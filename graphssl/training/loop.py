@@ -25,8 +25,8 @@ from graphssl.training.progress import progress_bar
 
 __all__ = ["embed_data", "resolve_device", "train"]
 
-MEASURED = 20  # collapse measures taken over a run
-MEASURED_ROWS = 2048  # rows of the embedding they are taken on
+MEASURED = 10  # collapse measures taken over a run
+MEASURED_ROWS = 1024  # rows of the embedding they are taken on
 
 
 def train(

@@ -3,7 +3,6 @@
 from graphssl.views.adaptive import AdaptiveDropEdges, AdaptiveMaskFeatures
 from graphssl.views.base import View
 from graphssl.views.centrality import (
-    Centrality,
     degree_centrality,
     eigenvector_centrality,
     node_centrality,
@@ -22,7 +21,6 @@ __all__ = [
     "AdaptiveDropEdges",
     "AdaptiveMaskFeatures",
     "AddEdges",
-    "Centrality",
     "Compose",
     "DropEdges",
     "DropNodes",

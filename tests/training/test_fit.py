@@ -18,6 +18,11 @@ def test_the_recipe_of_the_data_set_is_used_and_none_forces_defaults() -> None:
     assert resolve_settings("grace", dataset="citeseer", recipe="cora").recipe == "cora"
 
 
+def test_a_recipe_for_the_protocol_goes_before_the_data_sets() -> None:
+    assert resolve_settings("grace", dataset="cora", protocol="public").recipe == "cora:public"
+    assert resolve_settings("grace", dataset="cora", protocol="random-10-90").recipe == "cora"
+
+
 def test_overrides_win_and_the_hash_follows() -> None:
     base = resolve_settings("grace", dataset="cora")
     other = resolve_settings("grace", dataset="cora", options={"temperature": 0.7}, max_steps=5)
