@@ -66,7 +66,8 @@ def execute(job: Job, data: Any, *, checkpoint: Path | None = None, progress: bo
         if checkpoint is not None:
             checkpoint.parent.mkdir(parents=True, exist_ok=True)
         fitted = fit(
-            job.trainable, visible, dataset=job.dataset, protocol=job.protocol, encoder=job.encoder, recipe=job.recipe, options=job.options,
+            job.trainable, visible, dataset=job.dataset, protocol=job.protocol,
+            encoder=job.encoder, recipe=job.recipe, options=job.options,
             training=job.training, max_steps=job.steps, seed=job.seed, device=job.device, checkpoint=checkpoint,
             progress=progress,
         )  # fmt: skip

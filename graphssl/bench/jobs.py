@@ -78,7 +78,8 @@ class Job:
         if self.trainable is None:
             return about
         settings = resolve_settings(
-            self.trainable, dataset=self.dataset, protocol=self.protocol, encoder=self.encoder, recipe=self.recipe, options=self.options,
+            self.trainable, dataset=self.dataset, protocol=self.protocol,
+            encoder=self.encoder, recipe=self.recipe, options=self.options,
             training=self.training, max_steps=self.steps,
         ).to_dict()  # fmt: skip
         plain = resolve_settings(

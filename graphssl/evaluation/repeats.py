@@ -89,7 +89,8 @@ def evaluate(
 
         visible = training_data(data, found, seed)
         return fit(
-            method, visible, dataset=name, protocol=found.name, encoder=encoder, recipe=recipe, options=options, max_steps=steps, seed=seed,
+            method, visible, dataset=name, protocol=found.name,
+            encoder=encoder, recipe=recipe, options=options, max_steps=steps, seed=seed,
             device=device,
         ).embed()  # fmt: skip
 

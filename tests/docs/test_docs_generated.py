@@ -4,6 +4,7 @@ import re
 
 import build_methods
 import build_reference
+import build_results
 import diagrams
 import matplotlib
 import pytest
@@ -47,6 +48,11 @@ def test_reference_and_protocols_are_up_to_date():
     )
     page = (DOCS / "evaluation.md").read_text(encoding="utf-8")
     assert build_reference.build_evaluation(page) == page, "run python docs/build_reference.py"
+
+
+def test_the_readmes_results_are_those_committed():
+    page = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert build_results.build(page) == page, "run python docs/build_results.py"
 
 
 def test_there_is_a_diagram_of_every_method():
