@@ -15,8 +15,8 @@ export OMP_WAIT_POLICY ?= passive  # on a busy machine, spinning threads cost a 
 
 demo: .venv/ready  ## compare methods on built-in data; ends by naming the report it wrote
 	rm -rf $(OUT)
-	$(BIN)/graphssl compare --methods dgi,grace,bgrl,cca-ssg,ggd --datasets digits-knn --seeds 3 --max-steps 60 --out $(OUT)
-	$(BIN)/graphssl compare --methods infograph,graphcl --datasets digits-graphs --seeds 2 --max-steps 60 --out $(OUT)
+	$(BIN)/graphssl compare --methods dgi,grace,bgrl,cca-ssg,ggd,infograph,graphcl --datasets digits-knn,digits-graphs \
+	  --protocol knn --seeds 2 --max-steps 50 --out $(OUT)
 
 test: .venv/ready  ## all tests but those marked slow or gpu
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu" -q

@@ -61,7 +61,7 @@ def parts(table: str, seeds: int | None, device: str, out: Path) -> list[list]:
 
     store = ResultStore(out)
     portions: dict[tuple, list] = {}
-    planned: set[tuple[str, int]] = set()
+    planned: set[tuple] = set()
     for comparison in TABLES[table]:
         jobs = plan(
             comparison.methods,
@@ -71,10 +71,13 @@ def parts(table: str, seeds: int | None, device: str, out: Path) -> list[list]:
             max_steps=comparison.max_steps,
         )
         for job in jobs:
-            key = config_hash(job.config())
-            if (key, job.seed) in planned or store.done(key, job.seed):
+            # controls are those of the first comparison that has the data set
+            row = (job.method, job.encoder, job.dataset, job.seed)
+            if row in planned:
                 continue
-            planned.add((key, job.seed))
+            planned.add(row)
+            if store.done(config_hash(job.config()), job.seed):
+                continue
             portions.setdefault((job.dataset, job.method, job.encoder, job.seed // 5), []).append(
                 replace(job, device=device)
             )

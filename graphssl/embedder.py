@@ -163,7 +163,7 @@ class Embedder(TransformerMixin, BaseEstimator):
                 f"{self.method!r} learns one vector for each training node and cannot embed new data: "
                 f"use fit_transform, or an inductive method such as {others}"
             )
-        inputs = to_graphs(X)
+        inputs = to_graphs(X, features=None)
         data = with_features(inputs.data, self.settings_.features)
         if num_features(data) != self.n_features_in_:
             raise InvalidGraphError(
@@ -174,7 +174,7 @@ class Embedder(TransformerMixin, BaseEstimator):
         return Fitted(self.method_, self.history_, self.settings_, data, self.device).embed()
 
     def _fit(self, X: Any) -> Fitted:
-        inputs = to_graphs(X)
+        inputs = to_graphs(X, features=None)
         fitted = fit(
             self.method, inputs.data, encoder=self.encoder, recipe=self.recipe, options=self.options,
             features=None if self.features == "auto" else self.features,

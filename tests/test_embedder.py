@@ -79,6 +79,7 @@ def test_networkx_rows_keep_their_names() -> None:
     embedding = embedder.fit_transform(graph)
     assert list(embedder.node_ids_) == list(graph.nodes)
     assert embedding.shape == (graph.number_of_nodes(), 8)
+    assert embedder.settings_.features == "degree"  # the graph has none; what stands in is said
 
 
 def test_graph_level_embeds_graphs_and_works_in_a_pipeline() -> None:

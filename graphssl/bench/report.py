@@ -72,7 +72,7 @@ def write_report(folder: str | Path) -> Path:
 
 
 _MAPS = (
-    "t-SNE of at most 1200 rows of the seed 0 embedding, coloured by label. Labels colour the points only; "
+    "t-SNE of a sample of rows of the seed 0 embedding, coloured by label. Labels colour the points only; "
     "distances between clusters mean little."
 )
 _COLLAPSE = (

@@ -27,7 +27,7 @@ from graphssl.training import resolve_device
 
 __all__ = ["Outcome", "run"]
 
-PLOTTED_ROWS = 1200  # rows of an embedding kept for its t-SNE
+PLOTTED_ROWS = 800  # rows of an embedding kept for its t-SNE
 
 
 @dataclass
@@ -62,7 +62,7 @@ def run(
     jobs : sequence of Job
         See :func:`graphssl.bench.plan`. Those of one data set should stand together: it is loaded once.
     out : path
-        Beside the results it receives ``history/`` (losses and collapse measures), ``embeddings/`` (at most 1200
+        Beside the results it receives ``history/`` (losses and collapse measures), ``embeddings/`` (at most 800
         rows, seed 0) and ``runs.jsonl`` (machine, versions, command).
     resume : bool
         Leave out jobs whose newest row of the same configuration and seed is ``ok``, and go on with a training that

@@ -50,7 +50,7 @@ class Inputs:
         return not isinstance(self.data, Data)
 
 
-def to_graphs(X: Any, *, features: str = "auto") -> Inputs:
+def to_graphs(X: Any, *, features: str | None = "auto") -> Inputs:
     """Convert and check what a user calls a graph.
 
     Parameters
@@ -64,8 +64,8 @@ def to_graphs(X: Any, *, features: str = "auto") -> Inputs:
           when all are 1. An asymmetric matrix is a directed graph.
         - ``(x, edge_index)``: arrays or tensors (N, F) and (2, E), directed as given; ``x`` may be None.
         - a path: see :func:`graphssl.data.read_graph_file`.
-    features : str
-        See :func:`graphssl.data.with_features`.
+    features : str, optional
+        See :func:`graphssl.data.with_features`; None leaves them as they are, missing ones included.
 
     Returns
     -------
@@ -95,7 +95,8 @@ def to_graphs(X: Any, *, features: str = "auto") -> Inputs:
         data = _from_arrays(*X)
     else:
         raise InvalidGraphError(f"expected {ACCEPTED}; got {_describe(X)}")
-    return Inputs(with_features(_checked(data), features), node_ids)
+    data = _checked(data)
+    return Inputs(data if features is None else with_features(data, features), node_ids)
 
 
 def _holds_graphs(X: Sequence[Any]) -> bool:
@@ -107,7 +108,7 @@ def _describe(X: Any) -> str:
     return type(X).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
 
 
-def _list_inputs(graphs: list[Any], X: Any, features: str) -> Inputs:
+def _list_inputs(graphs: list[Any], X: Any, features: str | None) -> Inputs:
     if not graphs:
         raise InvalidGraphError("the list of graphs is empty: give at least one graph")
     checked = []
@@ -119,7 +120,7 @@ def _list_inputs(graphs: list[Any], X: Any, features: str) -> Inputs:
     num_features(checked)  # raises when they differ
     if isinstance(X, GraphList):
         checked = GraphList(checked, name=X.name, num_classes=X.num_classes)
-    return Inputs(with_features(checked, features))
+    return Inputs(checked if features is None else with_features(checked, features))
 
 
 def _checked(data: Data) -> Data:
