@@ -54,34 +54,11 @@ class Projector(nn.Sequential):
         super().__init__(*_layers(in_channels, hidden_channels, out_channels, num_layers, norm, activation))
 
 
-class Predictor(nn.Sequential):
+class Predictor(Projector):
     """A network that predicts a target's projections from the online ones: (N, P) -> (N, P).
 
-    Built as :class:`Projector` is; kept apart because a predictor belongs to one side of the loss only.
-
-    Parameters
-    ----------
-    in_channels, hidden_channels, out_channels : int
-        Widths of input, hidden layers and output.
-    num_layers : int
-        Number of linear layers; 1 has no hidden layer.
-    norm : {"batch"}, optional
-        Normalisation of hidden layers (needs at least two rows in training).
-    activation : str
-        relu, prelu, elu, gelu, leaky-relu, rrelu, silu or tanh.
+    Built as :class:`Projector` is; a name of its own because a predictor stands on one side of the loss only.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        hidden_channels: int,
-        out_channels: int,
-        *,
-        num_layers: int = 2,
-        norm: Literal["batch"] | None = None,
-        activation: str = "relu",
-    ) -> None:
-        super().__init__(*_layers(in_channels, hidden_channels, out_channels, num_layers, norm, activation))
 
 
 def _layers(

@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
+from torch_geometric.data import Data
 
+from graphssl.data import check_graph
 from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
 from graphssl.method import Method, seeded
-from graphssl.training.batches import GraphBatches, without_labels
+from graphssl.training.batches import GraphBatches, is_graph_list, without_labels
 from graphssl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphssl.training.history import History
 from graphssl.training.optim import build_optimizer, learning_rate
@@ -88,6 +90,8 @@ def train(
 
     Raises
     ------
+    InvalidGraphError
+        If a graph cannot be used: NaN features, edges out of range, no nodes.
     NonFiniteLossError
         At the first NaN or infinite loss; names the step and the last good checkpoint.
     ConfigurationError
@@ -96,6 +100,9 @@ def train(
     if steps is not None and epochs is not None:
         raise ConfigurationError("give steps or epochs, not both")
     target = resolve_device(device)
+    for graph in data if is_graph_list(data) else [data]:
+        if isinstance(graph, Data):
+            check_graph(graph)
     with seeded(seed):
         data = method.prepare(without_labels(data))
         loader = GraphBatches(data, batch_size=batch_size, seed=seed, device=target)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import graphssl
-from graphssl.errors import ConfigurationError, NonFiniteLossError, UnknownNameError
+from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError, UnknownNameError
 from graphssl.testing.methods import example_graph, example_graphs
 from graphssl.training import embed_data, train
 from graphssl.training.optim import learning_rate
@@ -128,6 +128,14 @@ def test_bad_settings(settings, error, words) -> None:
     method = graphssl.create_method("dgi", data, hidden_channels=8)
     with pytest.raises(error, match=words):
         train(method, data, **{"device": "cpu", **settings})
+
+
+def test_a_graph_that_cannot_be_used_is_refused_before_training() -> None:
+    data = example_graph()
+    method = graphssl.create_method("dgi", data, hidden_channels=8)
+    data.x[3, 2] = math.nan
+    with pytest.raises(InvalidGraphError, match="row 3"):
+        train(method, data, steps=1, device="cpu")
 
 
 def test_embedding_a_list_in_blocks_equals_graph_by_graph() -> None:
