@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= demo
-export OMP_WAIT_POLICY ?= passive  # on a busy machine, spinning threads cost a hundredfold
+export OMP_WAIT_POLICY ?= passive  # on a busy machine, spinning threads slow a run down thirtyfold
 
 .PHONY: demo test lint reproduce bench gpu clean
 

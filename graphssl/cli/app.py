@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -171,6 +172,9 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out
 
 def main() -> None:
     """Entry point of the ``graphssl`` command."""
+    # Read when torch is loaded, which is later. OpenMP threads that spin while they wait cost little on a quiet
+    # machine, and made a run thirty times slower on one with twice as many busy processes as cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     app()
 
 
