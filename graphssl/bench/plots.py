@@ -133,7 +133,9 @@ def comparison_plot(rows: Sequence[dict[str, Any]]) -> bytes:
         return _png(figure)
 
 
-def loss_plot(curves: Mapping[str, Sequence[Sequence[float]]], methods: Mapping[str, str]) -> bytes:
+def loss_plot(
+    curves: Mapping[str, Sequence[Sequence[float]]], methods: Mapping[str, str], order: Sequence[str] = ()
+) -> bytes:
     """Training loss over steps: one panel a method and encoder, one line a seed.
 
     Parameters
@@ -142,8 +144,10 @@ def loss_plot(curves: Mapping[str, Sequence[Sequence[float]]], methods: Mapping[
         Losses of each seed, by panel title.
     methods : mapping of str to str
         Method of each title; gives the colour.
+    order : sequence of str
+        All methods of a report: each then has one colour on every plot.
     """
-    colours = _colours(list(methods.values()))
+    colours = _colours([*order, *methods.values()])
     with _styled():
         figure, axes = _figure(len(curves), 2.9, 2.2)
         for axis, (title, seeds) in zip(axes, curves.items(), strict=True):

@@ -102,6 +102,8 @@ def _draw(
         _write(folder / "plots" / f"{kind}_{name}.png", png)
         drawn[kind].append((f"{kind}_{name}", caption, png))
 
+    order = list(dict.fromkeys(row["method"] for row in rows))
+    rows = sorted(rows, key=lambda row: order.index(row["method"]))
     try:
         for table in tables:
             if any(row["n"] for row in table.data):
@@ -111,7 +113,7 @@ def _draw(
             curves, methods = _curves(kept)
             if curves:
                 caption = f"Training loss on {dataset} ({protocol})"
-                add("loss", f"{dataset}_{protocol}", caption, plots.loss_plot(curves, methods))
+                add("loss", f"{dataset}_{protocol}", caption, plots.loss_plot(curves, methods, order))
         for (dataset, protocol), kept in _kept(folder / "embeddings", rows).items():
             caption = f"t-SNE of the embeddings of {dataset} ({protocol})"
             add("tsne", f"{dataset}_{protocol}", caption, plots.tsne_plot(_maps(kept)))
