@@ -22,6 +22,7 @@ from graphssl.errors import (
     InvalidGraphError,
     MissingFileError,
     NotInductiveError,
+    StorageError,
     UnknownOptionError,
     nearest,
 )
@@ -220,7 +221,10 @@ class Embedder(TransformerMixin, BaseEstimator):
             "num_nodes": self._num_nodes,
         }
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make the folder {str(folder)!r}: {error.strerror or error}") from error
         tensors = {name: value.detach().cpu().contiguous().clone() for name, value in self.method_.state_dict().items()}
         with atomic_write(path / "model.safetensors") as temporary:
             save_file(tensors, str(temporary))

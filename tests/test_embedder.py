@@ -1,5 +1,7 @@
 """The scikit-learn contract, and what a user does with it."""
 
+import errno
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from graphssl.errors import (
     InvalidGraphError,
     MissingFileError,
     NotInductiveError,
+    StorageError,
     UnknownOptionError,
 )
 from graphssl.testing.methods import example_graph, example_graphs
@@ -126,6 +129,24 @@ def test_saving_what_json_cannot_hold_is_refused(tmp_path) -> None:
     embedder = Embedder("dgi", encoder=GCNConv(8, 4), max_steps=1, device="cpu").fit(example_graph())
     with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
         embedder.save_pretrained(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path, monkeypatch) -> None:
+    embedder = Embedder("dgi", **SMALL).fit(example_graph())
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot make the folder"):
+        embedder.save_pretrained(tmp_path / "file")
+    embedder.save_pretrained(tmp_path / "m")
+    before = (tmp_path / "m" / "model.safetensors").read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("graphssl.embedder.save_file", full)
+    with pytest.raises(StorageError, match="space"):
+        embedder.save_pretrained(tmp_path / "m")
+    assert (tmp_path / "m" / "model.safetensors").read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["config.json", "model.safetensors"]
 
 
 def test_damaged_and_missing_folders(tmp_path) -> None:
