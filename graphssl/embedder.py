@@ -74,6 +74,11 @@ class Embedder(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Columns of the features the encoder was built for.
 
+    Notes
+    -----
+    ``GridSearchCV`` works for lists of graphs. One graph cannot be split into folds: compare settings of a method on it
+    with ``graphssl compare`` or :func:`graphssl.evaluate`, which choose nothing on test labels.
+
     Examples
     --------
     >>> import graphssl

@@ -167,3 +167,18 @@ def test_the_callers_random_state_is_untouched() -> None:
 
 def test_readme_imports() -> None:
     assert graphssl.Embedder is Embedder
+
+
+def test_grid_search_over_one_graph_points_to_compare() -> None:
+    # A PyG Data never gets here: scikit-learn counts its attributes as samples and refuses it itself.
+    graph = nx.karate_club_graph()
+    labels = np.array([0, 1] * 17)
+    for one_graph in (graph, nx.to_scipy_sparse_array(graph, format="csr")):
+        search = GridSearchCV(
+            make_pipeline(Embedder("dgi", **SMALL), LogisticRegression()),
+            {"embedder__hidden_channels": [4, 8]},
+            cv=2,
+            error_score="raise",
+        )
+        with pytest.raises(InvalidGraphError, match="graphssl compare"):
+            search.fit(one_graph, labels)

@@ -27,6 +27,7 @@ ACCEPTED = (
     "a PyG Data or Batch, a list or Dataset of Data, a networkx graph, a scipy sparse adjacency, "
     "a tuple (x, edge_index), or a path to .csv, .tsv, .txt or .npz"
 )
+_ONE_GRAPH = "; a grid search cannot split one graph into folds: compare settings of a method with  graphssl compare"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def to_graphs(X: Any, *, features: str | None = "auto") -> Inputs:
     elif isinstance(X, (tuple, list)) and len(X) == 2:
         data = _from_arrays(*X)
     else:
-        raise InvalidGraphError(f"expected {ACCEPTED}; got {_describe(X)}")
+        hint = _ONE_GRAPH if isinstance(X, list) else ""
+        raise InvalidGraphError(f"expected {ACCEPTED}; got {_describe(X)}{hint}")
     data = _checked(data)
     return Inputs(data if features is None else with_features(data, features), node_ids)
 
@@ -170,7 +172,9 @@ def _tensor(value: Any, name: str) -> Tensor:
 
 def _from_scipy(matrix: Any) -> Data:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise InvalidGraphError(f"an adjacency must be square, got shape {matrix.shape}: give (x, edge_index)")
+        raise InvalidGraphError(
+            f"an adjacency must be square, got shape {matrix.shape}: give (x, edge_index){_ONE_GRAPH}"
+        )
     csr = sp.csr_matrix(matrix, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
