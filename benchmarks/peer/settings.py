@@ -1,7 +1,7 @@
 """What both libraries are given. The numbers are those of the peer's own published benchmark, steps aside.
 
-Encoder: two GCN layers of width 256, batch normalisation and PReLU after each (`graph-barlow-twins` leaves both out after
-the last layer, as its paper does). AdamW 5e-4, weight decay 1e-5, no clipping, constant rate. Both views of a
+Encoder: two GCN layers of width 256, batch normalisation and PReLU after each (`graph-barlow-twins` leaves both out
+after the last layer, as its paper does). AdamW 5e-4, weight decay 1e-5, no clipping, constant rate. Both views of a
 graph: half of the edges dropped, a fifth of the feature columns masked. Features as distributed. One thread.
 """
 

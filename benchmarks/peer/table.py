@@ -19,9 +19,10 @@ COUNTERPARTS = {
     "bgrl": "BGRL",
     "barlow-twins": "Barlow Twins",
 }
-HEAD = """| Data set | Method | Steps x seeds | Accuracy, peer | Accuracy, ours | CPU ms a step, peer | ours | peer / ours | \
-Peak MiB, peer | ours | peer / ours | Ahead: accuracy, time, memory |
-|---|---|---|---|---|---|---|---|---|---|---|---|"""
+HEAD = (
+    "| Data set | Method | Steps x seeds | Accuracy, peer | ours | CPU ms a step, peer | ours | peer / ours "
+    "| Peak MiB, peer | ours | peer / ours | Ahead: accuracy, time, memory |\n" + "|---" * 12 + "|"
+)
 
 
 def main() -> None:
@@ -39,8 +40,8 @@ def main() -> None:
         HEAD,
         *(line for line in rows if line),
         "",
-        f"Machine: {content['machine']['cpu']}, {content['machine']['cores']} cores; one thread a process; load average "
-        f"{min(load):.1f} to {max(load):.1f} while it ran (others worked on it). {content['date']}.",
+        f"Machine: {content['machine']['cpu']}, {content['machine']['cores']} cores; one thread a process; "
+        f"load average {min(load):.1f} to {max(load):.1f} meanwhile (others worked on it). {content['date']}.",
         "Versions: " + "; ".join(
             f"{side} graphssl {v['graphssl']}, torch {v['torch']}, torch-geometric {v['torch_geometric']}"
             for side, v in sorted(versions.items())

@@ -21,7 +21,8 @@ def make(method: str, graph: Data, seed: int) -> Method:
     if method.startswith("dgi"):
         return create_method("dgi", graph, seed=seed, **network)
     if method == "bgrl":
-        return create_method("bgrl", graph, seed=seed, predictor_channels=settings.WIDTH, momentum=settings.MOMENTUM, **network, **views)  # fmt: skip
+        predictor = dict(predictor_channels=settings.WIDTH, momentum=settings.MOMENTUM)
+        return create_method("bgrl", graph, seed=seed, **predictor, **network, **views)
     if method == "barlow-twins":
         return create_method("graph-barlow-twins", graph, seed=seed, out_channels=settings.WIDTH, **network, **views)
     # The peer's GraphCL of one graph contrasts nodes by NT-Xent; with us that is SimCLR on node views.

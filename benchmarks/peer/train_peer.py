@@ -1,3 +1,4 @@
+# ruff: noqa: I001  (this graphssl is not the one in this repository)
 """Train one of the peer's models (graphssl 0.2.0), by its own trainer, full batch. Called by compare.py."""
 
 from __future__ import annotations
