@@ -10,6 +10,9 @@ from typing import Any
 
 from pages import DOCS, replace_part, table, write
 
+from graphssl.data import dataset_info
+from graphssl.registry import METHODS
+
 ROOT = DOCS.parent
 RESULTS = ROOT / "benchmarks" / "results" / "accuracy"
 TITLES = {
@@ -30,6 +33,11 @@ def cell(row: dict[str, Any]) -> str:
     return f"{100 * row['mean']:.1f}{spread}{published}"
 
 
+def _absent(method: str, dataset: str) -> str:
+    fits = method not in METHODS or METHODS.get(method).info["level"] == dataset_info(dataset).level
+    return "not run" if fits else "-"
+
+
 def results_table(name: str) -> str:
     """One Markdown table: rows are methods with their encoders, columns data sets."""
     rows = json.loads((RESULTS / name / "summary.json").read_text(encoding="utf-8"))
@@ -41,7 +49,12 @@ def results_table(name: str) -> str:
         lines.setdefault(key, {})[row["dataset"]] = cell(row)
         seeds.setdefault(row["method"], set()).add(row["n"])
     body = [
-        [method, encoder, "/".join(str(n) for n in sorted(seeds[method])), *(found.get(d, "not run") for d in datasets)]
+        [
+            method,
+            encoder,
+            "/".join(str(n) for n in sorted(seeds[method])),
+            *(found.get(d, _absent(method, d)) for d in datasets),
+        ]
         for (method, encoder), found in lines.items()
     ]
     return table(["method", "encoder", "seeds", *datasets], body)
