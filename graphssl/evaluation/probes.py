@@ -61,8 +61,9 @@ class LinearProbe:
     Rows have unit length, as in GRACE's protocol, so that one grid of C means the same for every method:
     embeddings differ in scale by orders of magnitude. Standardising each coordinate is an alternative that lifts
     coordinates of tiny variance to the same footing; on the propagated features of Cora and CiteSeer it costs two
-    and nine points. Among equal accuracies the smaller validation loss decides, then the smaller C. The chosen
-    model is the one fitted to the training rows; it is not refitted with the validation rows.
+    and nine points (of test accuracy, with C chosen on validation labels). Among equal accuracies the smaller
+    validation loss decides, then the smaller C. The chosen model is the one fitted to the training rows; it is not
+    refitted with the validation rows.
     """
 
     name: str = "logistic"
