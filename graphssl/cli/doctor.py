@@ -31,6 +31,7 @@ def diagnose() -> dict[str, Any]:
     import torch
 
     import graphssl
+    from graphssl.ops import backend, native
     from graphssl.sources import home, mirror, offline
 
     warnings = []
@@ -50,6 +51,8 @@ def diagnose() -> dict[str, Any]:
         facts[name] = _version(name) or f"not installed (extra {extra!r})"
     # looked for, not imported: a torch-scatter built for another torch fails at import
     facts["torch-scatter"] = _version("torch-scatter") or "not installed (optional, never required)"
+    facts["C++ kernels"] = native.why_missing() or f"for {native.instruction_set()}"
+    facts["tiers"] = {f"{row['op']} on {row['device']}": f"{row['tier']} ({row['reason']})" for row in backend.report()}
     facts["plugins"] = _plugins(warnings)
     if _version("graphssl") is not None:
         warnings.append(
@@ -70,8 +73,9 @@ def show_doctor(*, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    warnings = facts.pop("warnings")
+    warnings, tiers = facts.pop("warnings"), facts.pop("tiers")
     print_table(["", ""], [[name, str(value)] for name, value in facts.items()])
+    print_table(["op", "tier"], [[name, tier] for name, tier in tiers.items()])
     print_table(["warnings"], [[text] for text in warnings or ["none"]])
 
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
+from graphssl.encoders.activations import PReLU
 from graphssl.errors import InvalidGraphError
-from graphssl.ops import Adjacency, normalized_adjacency, sparse_operator, spmm
+from graphssl.ops import Adjacency, is_constant, normalized_adjacency, project, propagate, spmm
 
 __all__ = ["Encoder", "Layer", "adjacency_of", "linear", "node_features", "propagate_linear"]
 
@@ -47,12 +48,15 @@ class Layer(nn.Module):
     norm_first : bool
         Whether the normalisation stands before the activation (as in BGRL) or after it (as in InfoGraph).
     takes_sparse : bool
-        Whether ``x`` may be a sparse tensor; the stack then makes it one where that is faster.
+        Whether ``x`` may be a sparse tensor.
+    takes_activation : bool
+        Whether ``forward`` takes the activation that follows as a third argument, to apply it at lower cost.
     """
 
     default_norm: ClassVar[str] = "none"
     norm_first: ClassVar[bool] = True
     takes_sparse: ClassVar[bool] = False
+    takes_activation: ClassVar[bool] = False
 
     def forward(self, x: Tensor, data: Data) -> Tensor:
         """Map features, shape (N, in_channels), over the edges of ``data`` to (N, out_channels)."""
@@ -95,25 +99,47 @@ def adjacency_of(data: Data, x: Tensor, *, norm: str, self_loops: bool) -> Adjac
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias`` for dense or sparse ``x`` (N, in) and ``weight`` (out, in); x is constant when sparse."""
-    if x.layout == torch.strided:
+    if not is_constant(x):
         return F.linear(x, weight, bias)
-    product = spmm(sparse_operator(x), weight.t())
+    product, rows = project(x, weight)
+    if rows is not None:
+        product = product[rows]
     return product if bias is None else product + bias
 
 
-def propagate_linear(x: Tensor, adjacency: Adjacency, weight: Tensor) -> Tensor:
-    """``A x weight.T`` in the cheaper order: messages travel at the smaller width.
+def propagate_linear(
+    x: Tensor,
+    adjacency: Adjacency,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    activation: nn.Module | None = None,
+) -> Tensor:
+    """``activation(A x weight.T + bias)`` in the cheaper order: messages travel at the smaller width.
+
+    Constant features go through the weight first, unless they are much narrower than the result: a graph and its
+    corruption then share the product. ReLU and PReLU are applied while a row is still in the cache.
 
     Parameters
     ----------
     x : Tensor, shape (N, in)
     adjacency : Adjacency, shape (N, N)
     weight : Tensor, shape (out, in)
+    bias : Tensor, shape (out,), optional
+    activation : Module, optional
+        The identity when None.
 
     Returns
     -------
     Tensor, shape (N, out)
     """
-    if weight.size(0) < weight.size(1) or x.layout != torch.strided:
-        return spmm(adjacency, linear(x, weight))
-    return F.linear(spmm(adjacency, x), weight)
+    fused = isinstance(activation, nn.ReLU | PReLU)
+    slope = activation.weight if isinstance(activation, PReLU) else 0.0 if fused else None
+    constant = is_constant(x) and (x.layout != torch.strided or 2 * weight.size(1) > weight.size(0))
+    if constant or weight.size(0) < weight.size(1):
+        product, rows = project(x, weight)
+        out = propagate(adjacency, product, rows=rows, bias=bias, slope=slope)
+        out._graphssl_product = product  # type: ignore[attr-defined]  # whoever has the result can have the corrupted one at half the price
+    else:
+        fused = False
+        out = F.linear(spmm(adjacency, x), weight, bias)
+    return out if fused or activation is None else activation(out)

@@ -36,20 +36,23 @@ class GCNLayer(Layer):
     """
 
     takes_sparse = True
+    takes_activation = True
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels))
+        # Stored transposed: constant features are multiplied from the left.
+        self.weight = nn.Parameter(torch.empty(in_channels, out_channels).t())
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        nn.init.xavier_uniform_(self.weight)
+        with torch.no_grad():
+            self.weight.copy_(nn.init.xavier_uniform_(torch.empty(self.weight.shape)))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor, data: Data) -> Tensor:
+    def forward(self, x: Tensor, data: Data, activation: nn.Module | None = None) -> Tensor:
         """Map (N, in_channels) to (N, out_channels)."""
-        out = propagate_linear(x, adjacency_of(data, x, norm="sym", self_loops=True), self.weight)
-        return out if self.bias is None else out.add_(self.bias)  # out is fresh: no second (N, D) needed
+        adjacency = adjacency_of(data, x, norm="sym", self_loops=True)
+        return propagate_linear(x, adjacency, self.weight, self.bias, activation)

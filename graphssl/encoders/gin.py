@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 
 from graphssl.encoders.base import Layer, adjacency_of, linear
 from graphssl.encoders.norms import BatchNorm
-from graphssl.ops import spmm
+from graphssl.ops import is_constant, spmm
 from graphssl.registry import ENCODERS
 
 __all__ = ["GINLayer"]
@@ -74,7 +74,7 @@ class GINLayer(Layer):
     def forward(self, x: Tensor, data: Data) -> Tensor:
         """Map (N, in_channels) to (N, out_channels)."""
         adjacency = adjacency_of(data, x, norm="none", self_loops=False)
-        if self.first.out_features < self.first.in_features or x.layout != torch.strided:
+        if self.first.out_features < self.first.in_features or is_constant(x):
             # Sum and linear map commute: carry the narrower of the two.
             x = linear(x, self.first.weight)
             hidden = (1 + self.eps) * x + spmm(adjacency, x) + self.first.bias

@@ -11,9 +11,8 @@ from torch_geometric.data import Data
 
 from graphssl.encoders.activations import make_activation
 from graphssl.encoders.base import Encoder, Layer, linear, node_features
-from graphssl.encoders.norms import make_norm
+from graphssl.encoders.norms import NoNorm, make_norm
 from graphssl.errors import ConfigurationError, InvalidGraphError, unknown_name
-from graphssl.ops import sparse_if_worthwhile
 
 __all__ = ["Stack"]
 
@@ -121,11 +120,14 @@ class Stack(Encoder):
         outputs = []
         for position, layer in enumerate(self.layers):
             h = self._drop(h)
-            out = layer(h, data)
-            if len(self.skips) > 0:
-                out = out + self._skip(position, h)
             norm, activation = self.norms[position], self.activations[position]
-            h = activation(norm(out, data)) if layer.norm_first else norm(activation(out), data)
+            if layer.takes_activation and isinstance(norm, NoNorm) and len(self.skips) == 0:
+                h = layer(h, data, activation)
+            else:
+                out = layer(h, data)
+                if len(self.skips) > 0:
+                    out = out + self._skip(position, h)
+                h = activation(norm(out, data)) if layer.norm_first else norm(activation(out), data)
             outputs.append(h)
         if self.jumping == "cat":
             return torch.cat(outputs, dim=1)
@@ -135,9 +137,7 @@ class Stack(Encoder):
 
     def _input(self, data: Data) -> Tensor:
         x = node_features(data, self.in_channels)
-        if self.layers[0].takes_sparse:
-            return x if self.training and self.dropout > 0 else sparse_if_worthwhile(x)
-        if x.layout != torch.strided:
+        if x.layout != torch.strided and not self.layers[0].takes_sparse:
             raise InvalidGraphError(
                 f"{type(self.layers[0]).__name__} takes dense features: call data.x.to_dense(), "
                 "or choose gcn, gin, sage or mlp"

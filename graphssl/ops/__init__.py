@@ -1,21 +1,24 @@
 """Primitives the rest is built on: segment reductions and sparse products, one dispatch point each."""
 
 from graphssl.ops.adjacency import Adjacency, check_edges, normalized_adjacency, sparse_operator
-from graphssl.ops.features import sparse_if_worthwhile
+from graphssl.ops.features import derive_features, is_constant, project
 from graphssl.ops.memory import forget, remember
 from graphssl.ops.segment import segment_logsumexp, segment_reduce, segment_softmax
-from graphssl.ops.spmm import spmm
+from graphssl.ops.spmm import propagate, spmm
 
 __all__ = [
     "Adjacency",
     "check_edges",
+    "derive_features",
     "forget",
+    "is_constant",
     "normalized_adjacency",
+    "project",
+    "propagate",
     "remember",
     "segment_logsumexp",
     "segment_reduce",
     "segment_softmax",
-    "sparse_if_worthwhile",
     "sparse_operator",
     "spmm",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from graphssl.ops.segment import segment_reduce
 __all__ = ["Adjacency", "check_edges", "normalized_adjacency", "sparse_operator"]
 
 NORMS = ("sym", "row", "none")
+CSR: TypeAlias = tuple[Tensor, Tensor, Tensor]  # pointers to rows, columns, values
 
 
 class Adjacency:
@@ -35,15 +37,17 @@ class Adjacency:
         self.shape = shape
         self.dtype, self.device = value.dtype, value.device
         self.edges: tuple[Tensor, Tensor, Tensor] | None = None
-        self._csr: Tensor | None = None
-        self._transpose: Tensor | None = None
+        self._csr: CSR | None = None
+        self._transpose: CSR | None = None
         if value.requires_grad:
             self.edges = (row, col, value)
         else:
             self._csr = _compress(row, col, value, shape)
 
-    def matrix(self, *, transposed: bool = False) -> Tensor:
-        """The CSR matrix, or its transpose; a symmetric matrix is its own transpose and stored once.
+    def parts(self, *, transposed: bool = False) -> CSR:
+        """Pointers (rows + 1,), columns (E,) and values (E,) of the CSR matrix, or of its transpose.
+
+        A symmetric matrix is its own transpose and stored once.
 
         Raises
         ------
@@ -55,17 +59,22 @@ class Adjacency:
         if not transposed:
             return self._csr
         if self._transpose is None:
-            row, col, value = _entries(self._csr)
-            flipped = _compress(col, row, value, self.shape[::-1])
-            self._transpose = self._csr if _equal(flipped, self._csr) else flipped
+            self._transpose = _transpose(self._csr, self.shape)
         return self._transpose
+
+    def matrix(self, *, transposed: bool = False) -> Tensor:
+        """The CSR matrix, or its transpose, as a sparse tensor that shares memory with :meth:`parts`."""
+        _spend_beta_warning()
+        shape = self.shape[::-1] if transposed else self.shape
+        return torch.sparse_csr_tensor(*self.parts(transposed=transposed), size=shape, check_invariants=False)
 
     def to_dense(self) -> Tensor:
         """The matrix as a dense tensor (small graphs, tests)."""
-        row, col, value = self.edges if self.edges is not None else _entries(self.matrix())
+        row, col, value = self.edges if self.edges is not None else _entries(self.parts())
         return value.new_zeros(self.shape).index_put((row.long(), col.long()), value, accumulate=True)
 
 
+@torch.compiler.disable
 def normalized_adjacency(
     edge_index: Tensor,
     num_nodes: int,
@@ -179,8 +188,8 @@ def _with_self_loops(row: Tensor, col: Tensor, weight: Tensor, num_nodes: int) -
     return torch.cat([row, nodes]), torch.cat([col, nodes]), torch.cat([weight, loops])
 
 
-def _compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
-    """A CSR tensor with rows and columns in order, so that equal matrices are equal arrays."""
+def _compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> CSR:
+    """Rows and columns in order, so that equal matrices are equal arrays."""
     rows, cols = shape
     key = row.long() * cols + col
     if bool((key[1:] < key[:-1]).any()):
@@ -188,23 +197,23 @@ def _compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -
         col, value = col[order], value[order]
     pointers = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
     torch.cumsum(torch.bincount(row, minlength=rows), 0, out=pointers[1:])
-    _spend_beta_warning()
     # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
     small = torch.int32 if max(rows, cols, row.size(0)) < 2**31 else torch.int64
-    return torch.sparse_csr_tensor(
-        pointers.to(small), col.to(small, copy=True), value.clone(), size=shape, check_invariants=False
-    )
+    return pointers.to(small), col.to(small, copy=True), value.clone()
 
 
-def _entries(csr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    pointers = csr.crow_indices()
-    row = torch.repeat_interleave(torch.arange(csr.size(0), device=csr.device), (pointers[1:] - pointers[:-1]).long())
-    return row, csr.col_indices().long(), csr.values()
+@torch.compiler.disable
+def _transpose(csr: CSR, shape: tuple[int, int]) -> CSR:
+    row, col, value = _entries(csr)
+    flipped = _compress(col, row, value, shape[::-1])
+    symmetric = shape[0] == shape[1] and all(map(torch.equal, flipped, csr))
+    return csr if symmetric else flipped
 
 
-def _equal(a: Tensor, b: Tensor) -> bool:
-    parts = ("crow_indices", "col_indices", "values")
-    return a.shape == b.shape and all(torch.equal(getattr(a, part)(), getattr(b, part)()) for part in parts)
+def _entries(csr: CSR) -> tuple[Tensor, Tensor, Tensor]:
+    pointers, col, value = csr
+    rows = torch.arange(pointers.size(0) - 1, device=pointers.device)
+    return torch.repeat_interleave(rows, (pointers[1:] - pointers[:-1]).long()), col.long(), value
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from graphssl.data import graph_of_node, num_graphs
 from graphssl.errors import ConfigurationError
+from graphssl.ops import derive_features
 from graphssl.registry import VIEWS
 from graphssl.views.base import (
     check_generator,
@@ -54,8 +55,8 @@ class MaskFeatureColumns:
         x = features_of(data)
         if self.p == 0:
             return copy_graph(data)
-        masked = random_uniform(1, x.size(1), device=x.device, generator=generator) < self.p  # (1, F)
-        return copy_graph(data, x=zero_where(x, masked))
+        kept = random_uniform(x.size(1), device=x.device, generator=generator) >= self.p  # (F,)
+        return copy_graph(data, x=derive_features(x, columns=kept.to(x.dtype)))
 
 
 @VIEWS.register("mask-feature-entries", example={"p": 0.3}, identity={"p": 0.0})
@@ -168,10 +169,10 @@ class ShuffleFeatures:
         check_generator(generator, x.device)
         permutation = torch.randperm(x.size(0), device=x.device, generator=generator)  # (N,)
         if self.across_graphs or num_graphs(data) == 1:
-            return copy_graph(data, x=x[permutation])
+            return copy_graph(data, x=derive_features(x, rows=permutation))
         # Two orders that both run graph by graph: the nodes as they are, and the nodes shuffled.
         graph = graph_of_node(data)
         places = order_by_group(graph)
         origin = torch.empty_like(places)
         origin[places] = permutation[torch.argsort(graph[permutation], stable=True)]
-        return copy_graph(data, x=x[origin])
+        return copy_graph(data, x=derive_features(x, rows=origin))

@@ -6,7 +6,7 @@ from hard_graphs import GRAPHS
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops import normalized_adjacency, remember, sparse_if_worthwhile, sparse_operator, spmm
+from graphssl.ops import normalized_adjacency, remember, sparse_operator, spmm
 from graphssl.ops.memory import _ENTRIES
 
 graphs = pytest.mark.parametrize("name", list(GRAPHS))
@@ -94,7 +94,7 @@ def test_symmetric_matrix_is_stored_once():
     edge_index, n = GRAPHS["triangle-and-isolated"]
     shuffled = edge_index[:, torch.randperm(edge_index.size(1))]
     undirected = normalized_adjacency(shuffled, n)
-    assert undirected.matrix(transposed=True) is undirected.matrix()
+    assert undirected.parts(transposed=True) is undirected.parts()
     directed = normalized_adjacency(GRAPHS["directed-path"][0], 4, norm="row")
     torch.testing.assert_close(directed.matrix(transposed=True).to_dense(), directed.to_dense().T)
 
@@ -182,20 +182,6 @@ def test_sparse_features_multiply_like_dense_ones():
         operator = sparse_operator(x.to_sparse(layout=layout))
         torch.testing.assert_close(spmm(operator, weight), x @ weight)
         assert torch.autograd.gradcheck(lambda w, operator=operator: spmm(operator, w), weight)
-
-
-def test_only_large_constant_bags_of_words_become_sparse():
-    bag = (torch.rand(1024, 1024, generator=torch.Generator().manual_seed(0)) < 0.01).float()
-    found = sparse_if_worthwhile(bag)
-    assert found.layout == torch.sparse_coo
-    assert torch.equal(found.to_dense(), bag)
-    assert sparse_if_worthwhile(bag) is found
-    small, full, learnt = bag[:64], torch.ones(1024, 1024), bag.clone().requires_grad_()
-    for x in (small, full, learnt):
-        assert sparse_if_worthwhile(x) is x
-    late = torch.cat([torch.zeros(1024, 512), torch.ones(1024, 512)], dim=1)
-    late[::4] = 0  # the rows looked at first are empty
-    assert sparse_if_worthwhile(late) is late
 
 
 @pytest.mark.parametrize(
