@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphssl.errors import ConfigurationError, unknown_name
+from graphssl.ops import PReLU
 
 __all__ = ["EMA", "Predictor", "Projector", "Queue", "output_width"]
 
@@ -16,7 +17,7 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "leaky-relu": nn.LeakyReLU,
-    "prelu": nn.PReLU,
+    "prelu": PReLU,
     "relu": nn.ReLU,
     "rrelu": nn.RReLU,
     "silu": nn.SiLU,

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from graphssl.encoders.activations import PReLU
 from graphssl.errors import InvalidGraphError
-from graphssl.ops import Adjacency, is_constant, normalized_adjacency, project, propagate, spmm
+from graphssl.ops import Adjacency, PReLU, is_constant, normalized_adjacency, project, propagate, spmm
 
 __all__ = ["Encoder", "Layer", "adjacency_of", "linear", "node_features", "propagate_linear"]
 
@@ -101,7 +100,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias`` for dense or sparse ``x`` (N, in) and ``weight`` (out, in); x is constant when sparse."""
     if not is_constant(x):
         return F.linear(x, weight, bias)
-    product, rows = project(x, weight)
+    product, rows = project(x, weight, transposed=True)
     if rows is not None:
         product = product[rows]
     return product if bias is None else product + bias
@@ -113,8 +112,10 @@ def propagate_linear(
     weight: Tensor,
     bias: Tensor | None = None,
     activation: nn.Module | None = None,
+    *,
+    transposed: bool = False,
 ) -> Tensor:
-    """``activation(A x weight.T + bias)`` in the cheaper order: messages travel at the smaller width.
+    """``activation(A x weight + bias)`` in the cheaper order: messages travel at the smaller width.
 
     Constant features go through the weight first, unless they are much narrower than the result: a graph and its
     corruption then share the product. ReLU and PReLU are applied while a row is still in the cache.
@@ -123,7 +124,8 @@ def propagate_linear(
     ----------
     x : Tensor, shape (N, in)
     adjacency : Adjacency, shape (N, N)
-    weight : Tensor, shape (out, in)
+    weight : Tensor, shape (in, out)
+        Or (out, in), when ``transposed``.
     bias : Tensor, shape (out,), optional
     activation : Module, optional
         The identity when None.
@@ -134,12 +136,13 @@ def propagate_linear(
     """
     fused = isinstance(activation, nn.ReLU | PReLU)
     slope = activation.weight if isinstance(activation, PReLU) else 0.0 if fused else None
-    constant = is_constant(x) and (x.layout != torch.strided or 2 * weight.size(1) > weight.size(0))
-    if constant or weight.size(0) < weight.size(1):
-        product, rows = project(x, weight)
+    width_in, width_out = weight.shape[::-1] if transposed else weight.shape
+    constant = is_constant(x) and (x.layout != torch.strided or 2 * width_in > width_out)
+    if constant or width_out < width_in:
+        product, rows = project(x, weight, transposed=transposed)
         out = propagate(adjacency, product, rows=rows, bias=bias, slope=slope)
-        out._graphssl_product = product  # type: ignore[attr-defined]  # whoever has the result can have the corrupted one at half the price
+        out.product = product  # type: ignore[attr-defined]  # kept for a corruption of the same features
     else:
         fused = False
-        out = F.linear(spmm(adjacency, x), weight, bias)
+        out = F.linear(spmm(adjacency, x), weight if transposed else weight.t(), bias)
     return out if fused or activation is None else activation(out)

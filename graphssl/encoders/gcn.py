@@ -16,7 +16,7 @@ __all__ = ["GCNLayer"]
 class GCNLayer(Layer):
     r"""Graph convolution of Kipf and Welling.
 
-    .. math:: X' = D^{-1/2} (A + I) D^{-1/2} X W^T + b
+    .. math:: X' = D^{-1/2} (A + I) D^{-1/2} X W + b
 
     Parameters
     ----------
@@ -40,15 +40,13 @@ class GCNLayer(Layer):
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
         super().__init__()
-        # Stored transposed: constant features are multiplied from the left.
-        self.weight = nn.Parameter(torch.empty(in_channels, out_channels).t())
+        self.weight = nn.Parameter(torch.empty(in_channels, out_channels))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""
-        with torch.no_grad():
-            self.weight.copy_(nn.init.xavier_uniform_(torch.empty(self.weight.shape)))
+        nn.init.xavier_uniform_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 

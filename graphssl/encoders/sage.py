@@ -45,7 +45,7 @@ class SAGELayer(Layer):
     def forward(self, x: Tensor, data: Data) -> Tensor:
         """Map (N, in_channels) to (N, out_channels)."""
         adjacency = adjacency_of(data, x, norm="row", self_loops=False)
-        out = propagate_linear(x, adjacency, self.neighbours.weight)
+        out = propagate_linear(x, adjacency, self.neighbours.weight, transposed=True)
         if self.neighbours.bias is not None:
             out.add_(self.neighbours.bias)  # out is fresh
         return out if self.root is None else out + linear(x, self.root.weight)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils._pytree import tree_map_only
 
 from graphssl.errors import InvalidGraphError
@@ -144,8 +143,8 @@ def is_constant(x: Tensor) -> bool:
     return x.layout != torch.strided or not (x.requires_grad or x.is_inference() or x.numel() < MIN_ENTRIES)
 
 
-def project(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor | None]:
-    """``x @ weight.T`` as ``(product, rows)``: the result is ``product[rows]``, or ``product`` where rows is None.
+def project(x: Tensor, weight: Tensor, *, transposed: bool = False) -> tuple[Tensor, Tensor | None]:
+    """``x @ weight`` as ``(product, rows)``: the result is ``product[rows]``, or ``product`` where rows is None.
 
     Constant features are multiplied in sparse form where that is faster, and the product is the same tensor for every
     permutation of the same features (while somebody holds it), so that a graph and its corruption share it.
@@ -154,42 +153,40 @@ def project(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor | None]:
     ----------
     x : Tensor, shape (N, F)
         Dense, sparse (then constant) or derived.
-    weight : Tensor, shape (D, F)
+    weight : Tensor, shape (F, D)
+        Or (D, F), when ``transposed``.
 
     Returns
     -------
     (N, D), and (N,) or None
     """
+    matrix = weight.t() if transposed else weight  # (F, D)
     if not is_constant(x) or torch.compiler.is_compiling():
-        return F.linear(x, weight), None
+        return x @ matrix, None
     x, rows, columns = _origin(x)
     if columns is not None:
-        return _multiply(x, weight * columns), rows
+        return _multiply(x, columns[:, None] * matrix), rows
     if torch.is_autocast_enabled(x.device.type) or not torch.is_grad_enabled():
-        return _multiply(x, weight), rows
-    return _shared(x, weight), rows
-
-
-# By the identities of features and weight: their versions, and the product as long as somebody else holds it.
-_PRODUCTS: weakref.WeakValueDictionary[tuple[int, int, int, int], Tensor] = weakref.WeakValueDictionary()
-
-
-def _shared(x: Tensor, weight: Tensor) -> Tensor:
-    key = (id(x), x._version, id(weight), weight._version)
+        return _multiply(x, matrix), rows
+    key = (id(x), x._version, id(weight), weight._version, transposed)
     product = _PRODUCTS.get(key)
-    if product is None or product._graphssl_made_from != (weakref.ref(x), weakref.ref(weight)):  # type: ignore[attr-defined]
-        product = _multiply(x, weight)
-        product._graphssl_made_from = (weakref.ref(x), weakref.ref(weight))  # type: ignore[attr-defined]
+    if product is None or product.features() is not x or product.weight() is not weight:  # type: ignore[attr-defined]
+        product = _multiply(x, matrix)
+        product.features, product.weight = weakref.ref(x), weakref.ref(weight)  # type: ignore[attr-defined]
         _PRODUCTS[key] = product
-    return product
+    return product, rows
+
+
+# By the identities and versions of features and weight; forgotten when nobody else holds the product.
+_PRODUCTS: weakref.WeakValueDictionary[tuple[int, ...], Tensor] = weakref.WeakValueDictionary()
 
 
 def _multiply(x: Tensor, weight: Tensor) -> Tensor:
     operator = sparse_operator(x) if x.layout != torch.strided else _sparse_if_worthwhile(x)
     if operator is not None:
-        return spmm(operator, weight.t())
+        return spmm(operator, weight)
     if torch.is_autocast_enabled(x.device.type):
-        return F.linear(x, weight)
+        return x @ weight
     product: Tensor = _Product.apply(weight, x)
     return product
 
@@ -200,11 +197,11 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, x: Tensor) -> Tensor:
         ctx.x = x
-        return x @ weight.t()
+        return x @ weight
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return (ctx.x.t() @ grad).t(), None  # (F, D), transposed as the weights of the encoders are
+        return ctx.x.t() @ grad, None
 
 
 def _sparse_if_worthwhile(x: Tensor) -> Adjacency | None:

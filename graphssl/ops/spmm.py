@@ -11,13 +11,12 @@ from torch.nn import functional as F
 from graphssl.errors import InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops.adjacency import Adjacency
+from graphssl.ops.leaky import leaky_gradients, slope_to_use
 from graphssl.ops.segment import segment_reduce
 
 __all__ = ["propagate", "spmm"]
 
 backend.declare("spmm", cpp={torch.float32, torch.float64})
-
-_SMALLEST_SLOPE = 1e-4  # below it, dividing the result by the slope no longer gives back its argument
 
 
 def spmm(adjacency: Adjacency, x: Tensor) -> Tensor:
@@ -81,7 +80,7 @@ def propagate(
         raise InvalidGraphError(f"expected x with {adjacency.shape[1]} rows and 2 dimensions, got {tuple(x.shape)}")
     dtype = x.dtype
     x = x.to(torch.promote_types(dtype, adjacency.dtype))
-    if adjacency.edges is None and (value := _known(slope)) is not None:
+    if adjacency.edges is None and (value := slope_to_use(slope)) is not None:
         parts = adjacency.parts()
         transposed = adjacency.parts(transposed=True) if x.requires_grad and torch.is_grad_enabled() else parts
         learnt_slope = slope.to(x.dtype) if isinstance(slope, Tensor) else None
@@ -98,16 +97,6 @@ def propagate(
     else:
         out = propagate(adjacency, x)
     return _leaky(out if bias is None else out + bias, slope).to(dtype)
-
-
-def _known(slope: Tensor | float | None) -> float | None:
-    """The slope as a number for the kernel; None if its result would not tell its argument, or nobody may ask now."""
-    if not isinstance(slope, Tensor):
-        return slope or 0.0
-    if torch.compiler.is_compiling():
-        return None
-    value = slope.item()
-    return value if value >= _SMALLEST_SLOPE else None
 
 
 def _leaky(x: Tensor, slope: Tensor | float | None) -> Tensor:
@@ -198,15 +187,7 @@ def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     grad_slope: Tensor | None = None
     if leaky:
         out, slope = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a second derivative is wanted: everything in differentiable steps
-            factor = slope if slope is not None else grad.new_full((), slope_value)
-            if slope is not None:
-                grad_slope = (grad * (out.clamp(max=0) / factor)).sum().view_as(slope)
-            grad = torch.where(out > 0, grad, grad * factor)
-            grad_bias = grad.sum(0)
-        else:
-            grad, grad_bias, total = _leaky_backward(grad.contiguous(), out, slope_value)
-            grad_slope = total.view_as(slope) if slope is not None else None
+        grad, grad_bias, grad_slope = leaky_gradients(grad, out, slope, slope_value)
     else:
         grad_bias = grad.sum(0) if has_bias else None
     grad_x = None
@@ -254,21 +235,3 @@ def _gradient_transposed(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _transposed.register_autograd(_gradient_transposed, setup_context=_keep_transposed)
-
-
-@torch.library.custom_op("graphssl::leaky_backward", mutates_args=())
-def _leaky_backward(grad: Tensor, out: Tensor, slope: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients with respect to the argument (N, D), its bias (D,) and the slope (), from the result (N, D)."""
-    if backend.choose("spmm", grad) == "cpp":
-        grad_x, grad_bias, grad_slope = torch.empty_like(grad), grad.new_empty(grad.size(1)), grad.new_empty(())
-        name = "leaky_backward_f32" if grad.dtype == torch.float32 else "leaky_backward_f64"
-        native.call(name, grad, out, slope, grad_x, grad_bias, grad_slope, *grad.shape, native.threads())
-        return grad_x, grad_bias, grad_slope
-    grad_x = torch.ops.aten.leaky_relu_backward(grad, out, slope, True)
-    grad_slope = (grad * out.clamp(max=0)).sum() / slope if slope > 0 else grad.new_zeros(())
-    return grad_x, grad_x.sum(0), grad_slope
-
-
-@_leaky_backward.register_fake
-def _(grad: Tensor, out: Tensor, slope: float) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.empty_like(grad), grad.new_empty(grad.size(1)), grad.new_empty(())

@@ -35,6 +35,8 @@ def build_optimizer(
     options: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
     if name == "sgd":
         options["momentum"] = 0.9
+    elif all(parameter.is_contiguous() for parameter in trainable):
+        options["fused"] = True  # one pass, two to three times as fast; wrong on the CPU when layouts differ
     return OPTIMIZERS[name](trainable, **options)
 
 

@@ -7,8 +7,9 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 
 from graphssl.encoders import Layer, Stack, build_encoder
-from graphssl.encoders.activations import PReLU, make_activation
+from graphssl.encoders.activations import make_activation
 from graphssl.errors import ConfigurationError, InvalidGraphError, UnknownNameError, UnknownOptionError
+from graphssl.ops import PReLU
 from graphssl.registry import ENCODERS
 
 NAMES = ENCODERS.names()
@@ -121,7 +122,7 @@ def test_tiny_training_batches_do_not_crash(name, n):
 
 def test_widths():
     encoder = build_encoder("gcn", 5, hidden_channels=16, out_channels=3, num_layers=3)
-    assert [tuple(layer.weight.shape) for layer in encoder.layers] == [(16, 5), (16, 16), (3, 16)]
+    assert [tuple(layer.weight.shape) for layer in encoder.layers] == [(5, 16), (16, 16), (16, 3)]
     assert (encoder.in_channels, encoder.out_channels) == (5, 3)
     assert build_encoder("mlp", 5).out_channels == 256
     cat = build_encoder("gin", 5, hidden_channels=32, num_layers=3, jumping="cat")

@@ -35,21 +35,31 @@ def layer(name, features, channels):
     return build_encoder(name, features, hidden_channels=channels, num_layers=1, activation="identity", norm="none")
 
 
-def assert_equal(ours, theirs, data, pairs):
+def same(matrix):
+    return matrix
+
+
+def flipped(matrix):
+    """PyG's linear maps are stored as (out, in), the GCN layer's weight as (in, out)."""
+    return matrix.T if matrix.dim() == 2 else matrix
+
+
+def assert_equal(ours, theirs, data, pairs, stored=same):
     """Values, and gradients with respect to features and each pair of parameters, of a generic scalar."""
     probe = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=ours.dtype)
     mine = torch.autograd.grad((ours * probe).sum(), [data.x, *(a for a, _ in pairs)], allow_unused=True)
     other = torch.autograd.grad((theirs * probe).sum(), [data.x, *(b for _, b in pairs)], allow_unused=True)
     torch.testing.assert_close(ours, theirs)
+    other = [other[0], *(b if b is None else stored(b) for b in other[1:])]
     for a, b in zip(mine, other, strict=True):
         zero = torch.zeros((), dtype=ours.dtype)
         torch.testing.assert_close(zero if a is None else a, zero if b is None else b)
 
 
-def share(pairs):
+def share(pairs, stored=same):
     with torch.no_grad():
         for mine, other in pairs:
-            other.copy_(mine)
+            other.copy_(stored(mine))
 
 
 @graphs
@@ -60,8 +70,8 @@ def test_gcn(name, narrow, wide, weighted):
     ours, theirs = layer("gcn", narrow, wide).double(), GCNConv(narrow, wide).double()
     torch.nn.init.normal_(ours.layers[0].bias)
     pairs = [(ours.layers[0].weight, theirs.lin.weight), (ours.layers[0].bias, theirs.bias)]
-    share(pairs)
-    assert_equal(ours(data), theirs(data.x, data.edge_index, data.edge_weight), data, pairs)
+    share(pairs, flipped)
+    assert_equal(ours(data), theirs(data.x, data.edge_index, data.edge_weight), data, pairs, flipped)
 
 
 @graphs
@@ -69,7 +79,7 @@ def test_gcn_gradient_of_edge_weights(name):
     data = graph(name, 3, weighted=True)
     weight = data.edge_weight.requires_grad_()
     ours, theirs = layer("gcn", 3, 2).double(), GCNConv(3, 2).double()
-    share([(ours.layers[0].weight, theirs.lin.weight)])
+    share([(ours.layers[0].weight, theirs.lin.weight)], flipped)
     mine = torch.autograd.grad(ours(data).square().sum(), weight)[0]
     other = torch.autograd.grad(theirs(data.x, data.edge_index, weight).square().sum(), weight)[0]
     torch.testing.assert_close(mine, other)
@@ -156,10 +166,10 @@ def test_bags_of_words_equal_dense_multiplication():
     data = Data(x=x, edge_index=torch.randint(1024, (2, 3000), generator=generator))
     ours, theirs = layer("gcn", 1100, 8), GCNConv(1100, 8)
     pairs = [(ours.layers[0].weight, theirs.lin.weight), (ours.layers[0].bias, theirs.bias)]
-    share(pairs)
+    share(pairs, flipped)
     out, expected = ours(data), theirs(x, data.edge_index)
     torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-4)
-    mine = torch.autograd.grad(out.square().sum(), ours.layers[0].weight)[0]
+    mine = torch.autograd.grad(out.square().sum(), ours.layers[0].weight)[0].T
     other = torch.autograd.grad(expected.square().sum(), theirs.lin.weight)[0]
     torch.testing.assert_close(mine, other, atol=1e-3, rtol=1e-3)
     assert torch.equal(ours(data), out)  # the second call, from memory, is bit-equal

@@ -64,9 +64,9 @@ def test_changes_of_changes():
 def test_products_and_gradients_equal_the_dense_ones(density, rows, columns):
     x, (order, kept) = bag(density), change()
     derived = derive_features(x, rows=order if rows else None, columns=kept if columns else None)
-    weight = torch.randn(17, F, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    weight = torch.randn(F, 17, generator=torch.Generator().manual_seed(2), requires_grad=True)
     product = multiply(derived, weight)
-    expected = torch.nn.functional.linear(derived.dense(), weight)
+    expected = derived.dense() @ weight
     torch.testing.assert_close(product, expected, atol=1e-4, rtol=1e-4)
     upstream = torch.randn(N, 17, generator=torch.Generator().manual_seed(3))
     (got,) = torch.autograd.grad(product, weight, upstream)
@@ -77,7 +77,7 @@ def test_products_and_gradients_equal_the_dense_ones(density, rows, columns):
 @pytest.mark.parametrize("density", [0.01, 0.3])
 def test_a_graph_and_its_corruption_share_one_product(density):
     x, (rows, _) = bag(density), change()
-    weight = torch.randn(8, F, requires_grad=True)
+    weight = torch.randn(F, 8, requires_grad=True)
     first, _ = project(x, weight)
     second, order = project(derive_features(x, rows=rows), weight)
     assert second is first
@@ -92,11 +92,11 @@ def test_a_graph_and_its_corruption_share_one_product(density):
     assert project(x, weight)[0] is not first  # the weight has moved
     x[0, 0] += 1
     moved, _ = project(x, weight)
-    torch.testing.assert_close(moved, x @ weight.t(), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(moved, x @ weight, atol=1e-3, rtol=1e-4)
 
 
 def test_nothing_is_kept_that_nobody_holds():
-    x, weight = bag(), torch.randn(8, F, requires_grad=True)
+    x, weight = bag(), torch.randn(F, 8, requires_grad=True)
     product, _ = project(x, weight)
     watch = weakref.ref(product)
     del product
@@ -111,7 +111,7 @@ def test_writing_to_a_view_of_features_is_seen_and_the_source_stays():
     derived = derive_features(x, rows=rows)
     derived[0] = 7.0
     assert torch.equal(x, bag())
-    weight = torch.eye(F)[:4]
+    weight = torch.eye(F)[:, :4]
     assert torch.equal(multiply(derived, weight)[0], torch.full((4,), 7.0))
     assert torch.equal(derive_features(derived, columns=torch.ones(F)) + 0, derived + 0)
 
@@ -120,7 +120,7 @@ def test_writing_to_the_source_before_the_view_is_read_is_an_error():
     x, (rows, _) = bag(), change()
     derived = derive_features(x, rows=rows)
     x[0] = 7.0
-    for use in (derived.sum, lambda: project(derived, torch.ones(2, F)), lambda: derive_features(derived, rows=rows)):
+    for use in (derived.sum, lambda: project(derived, torch.ones(F, 2)), lambda: derive_features(derived, rows=rows)):
         with pytest.raises(InvalidGraphError, match="clone"):
             use()
 
@@ -138,5 +138,5 @@ def test_small_or_learnt_features_are_changed_at_once():
 def test_rows_looked_at_first_do_not_decide_alone():
     late = torch.cat([torch.zeros(N, F // 2), torch.ones(N, F // 2)], dim=1)
     late[::4] = 0  # the sampled rows are empty, the others half full
-    weight = torch.randn(3, F)
-    torch.testing.assert_close(multiply(late, weight), late @ weight.t(), atol=1e-3, rtol=1e-4)
+    weight = torch.randn(F, 3)
+    torch.testing.assert_close(multiply(late, weight), late @ weight, atol=1e-3, rtol=1e-4)

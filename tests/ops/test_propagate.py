@@ -8,7 +8,8 @@ from tiers import TIERS, needs_cpp, tier
 from torch.nn import functional as F
 
 from graphssl.ops import backend, normalized_adjacency, propagate, spmm
-from graphssl.ops.spmm import _leaky_backward, _propagate, _transposed
+from graphssl.ops.leaky import _leaky_backward
+from graphssl.ops.spmm import _propagate, _transposed
 
 NODES = 37
 
