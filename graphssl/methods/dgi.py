@@ -31,7 +31,7 @@ class DGI(Method):
     ----------
     encoder : Data -> (N, D)
         :math:`h`, the paper's :math:`\mathcal{E}`.
-    critic : (G, D), (2N, D) -> (G, 2N)
+    critic : (G, D), (N, D) -> (G, N)
         Logit of :math:`D`.
     corruption : view
         The paper's :math:`\mathcal{C}`: rows of the features are permuted, edges stay.
@@ -69,7 +69,7 @@ class DGI(Method):
         h = self.encoder(graph)  # (N, D)
         h_corrupt = self.encoder(self.corruption(graph))  # (N, D)
         summary = self.readout(h, graph_of_node(graph), num_graphs(graph)).sigmoid()  # (G, D)
-        scores = self.critic(summary, torch.cat([h, h_corrupt]))  # (G, 2N)
+        scores = torch.cat([self.critic(summary, h), self.critic(summary, h_corrupt)], dim=1)  # (G, 2N)
         return self.estimator(scores, real_versus_corrupt(graph_of_node(graph), num_graphs(graph)))
 
     def embed(self, graph: Data) -> Tensor:

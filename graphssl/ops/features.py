@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from graphssl.errors import InvalidGraphError
+from graphssl.ops import backend
 from graphssl.ops.adjacency import Adjacency, sparse_operator
 from graphssl.ops.memory import remember
 from graphssl.ops.spmm import spmm
@@ -18,7 +20,8 @@ __all__ = ["DerivedFeatures", "derive_features", "is_constant", "project"]
 
 MIN_ENTRIES = 2**20  # smaller matrices are not worth a second thought
 SAMPLED_ROWS = 256
-MAX_DENSITY = 0.02
+# Up to which density a sparse product is faster than a dense one: at 0.10, 0.7 of the time with the C++ kernels.
+MAX_DENSITY = {"cpp": 0.12, "torch": 0.02}
 
 
 class DerivedFeatures(Tensor):
@@ -205,16 +208,17 @@ class _Product(torch.autograd.Function):
 
 
 def _sparse_if_worthwhile(x: Tensor) -> Adjacency | None:
-    """The features as a sparse operator if products with it are faster; the choice depends on the values alone."""
+    """The features as a sparse operator if products with it are faster, by their values and the tier alone."""
     if x.device.type != "cpu":
         return None
-    return remember(_compress, x, key="features")
+    most = MAX_DENSITY[backend.choose("spmm", x)]
+    return remember(functools.partial(_compress, most=most), x, key=("features", most))
 
 
-def _compress(x: Tensor) -> Adjacency | None:
+def _compress(x: Tensor, most: float) -> Adjacency | None:
     sample = x[:: max(1, x.size(0) // SAMPLED_ROWS)]
     for rows in (sample, x):  # most dense matrices are told by a few rows
-        if int(rows.count_nonzero()) > MAX_DENSITY * rows.numel():
+        if int(rows.count_nonzero()) > most * rows.numel():
             return None
     row, column = x.nonzero(as_tuple=True)
     return Adjacency(row, column, x[row, column], shape=(x.size(0), x.size(1)))

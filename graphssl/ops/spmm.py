@@ -18,6 +18,8 @@ __all__ = ["propagate", "spmm"]
 
 backend.declare("spmm", cpp={torch.float32, torch.float64})
 
+_FEW_ROWS = 2048  # rows of a gradient of which a strip of 64 bytes stays in the cache
+
 
 def spmm(adjacency: Adjacency, x: Tensor) -> Tensor:
     r"""The product :math:`A X`: each row of the result is the weighted sum of a node's incoming messages.
@@ -144,7 +146,7 @@ def _product(
         name = "spmm_f32" if x.dtype == torch.float32 else "spmm_f64"
         native.call(
             name, ptr, col, value, gather, scatter, x.contiguous(), out, None if bias is None else bias.contiguous(),
-            slope is not None, slope or 0.0, num_rows, width, native.threads(),
+            slope is not None, slope or 0.0, num_rows, x.size(0), width, native.threads(),
         )  # fmt: skip
         return out
     if gather is not None:
@@ -212,6 +214,15 @@ def _transposed(
     num_rows: int,
 ) -> Tensor:
     """The product of the transposed matrix, given first, with the gradient; its rows return to where they came from."""
+    few = num_rows <= _FEW_ROWS and col.numel() >= 16 * num_rows
+    if few and rows is None and backend.choose("spmm", grad) == "cpp" and ptr.dtype == torch.int32:
+        out = grad.new_empty(num_rows, grad.size(1))
+        name = "spmm_transposed_f32" if grad.dtype == torch.float32 else "spmm_transposed_f64"
+        native.call(
+            name, t_ptr, t_col, t_value.to(grad.dtype), grad.contiguous(), out, grad.size(0), num_rows, grad.size(1),
+            native.threads(),
+        )  # fmt: skip
+        return out
     return _product(ptr, col, value, grad, num_rows, scatter=rows)
 
 

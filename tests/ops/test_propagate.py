@@ -7,7 +7,7 @@ import torch
 from tiers import TIERS, needs_cpp, tier
 from torch.nn import functional as F
 
-from graphssl.ops import backend, normalized_adjacency, propagate, spmm
+from graphssl.ops import backend, normalized_adjacency, propagate, sparse_operator, spmm
 from graphssl.ops.leaky import _leaky_backward
 from graphssl.ops.spmm import _propagate, _transposed
 
@@ -159,3 +159,18 @@ def test_tier_switched_off_gives_the_same():
         plain = propagate(graph(), x, rows=rows, bias=bias, slope=slope)
         torch.testing.assert_close(spmm(graph(), x), graph().to_dense().float() @ x)
     torch.testing.assert_close(fast, plain)
+
+
+@pytest.mark.parametrize("name", TIERS)
+@pytest.mark.parametrize("width", [1, 16, 37, 96])
+def test_few_rows_met_many_times(name, width):
+    """Features times a weight: few rows on one side, on which the products choose another order."""
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.rand(300, 20, generator=generator, dtype=torch.float64).mul_(2).sub_(1).relu_()
+    weight = torch.randn(20, width, generator=generator, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(300, width, generator=generator, dtype=torch.float64)
+    with tier(name):
+        product = spmm(sparse_operator(dense.to_sparse_coo()), weight)
+        torch.testing.assert_close(product, dense @ weight)
+        (gradient,) = torch.autograd.grad(product, weight, upstream)
+        torch.testing.assert_close(gradient, dense.t() @ upstream)

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t AHEAD = 4;  // entries whose row is fetched in advance
 constexpr int64_t ROWS = 64;  // rows handed to a thread at a time
+constexpr int64_t FIRST_CACHE = 96 << 10;  // bytes of x read from the first cache and the near part of the second
 
 template <typename T> struct Product {
     const int32_t* ptr;
@@ -32,11 +33,11 @@ template <typename T> struct Product {
         return leaky && !(sum > 0) ? slope * sum : sum;
     }
 
-    // COUNT registers of the result, from column `at` on.
-    template <int64_t COUNT> void strip(int64_t first, int64_t last, T* to, int64_t at) const {
+    // COUNT registers of the result, from column `at` on; FAR: rows of x come from memory and are asked for in advance.
+    template <int64_t COUNT, bool FAR> void strip(int64_t first, int64_t last, T* to, int64_t at) const {
         Vec<T> sum[COUNT] = {};
         for (int64_t e = first; e < last; ++e) {
-            if (e + AHEAD < last) {
+            if (FAR && e + AHEAD < last) {
                 const T* later = row(e + AHEAD) + at;
                 for (int64_t k = 0; k < COUNT; ++k) __builtin_prefetch(later + k * LANES<T>);
             }
@@ -52,29 +53,70 @@ template <typename T> struct Product {
         }
     }
 
-    void rest(int64_t first, int64_t last, T* to, int64_t at) const {
-        for (int64_t j = at; j < width; ++j) to[j] = 0;
+    void rest(int64_t first, int64_t last, T* to, int64_t at, int64_t end) const {
+        for (int64_t j = at; j < end; ++j) to[j] = 0;
         for (int64_t e = first; e < last; ++e) {
             const T v = value[e];
             const T* from = row(e);
-            for (int64_t j = at; j < width; ++j) to[j] += v * from[j];
+            for (int64_t j = at; j < end; ++j) to[j] += v * from[j];
         }
-        for (int64_t j = at; j < width; ++j) to[j] = finish(to[j], j);
+        for (int64_t j = at; j < end; ++j) to[j] = finish(to[j], j);
     }
 
-    void rows(int64_t begin, int64_t end) const {
+    // Columns [left, right) of the rows [begin, end).
+    template <bool FAR> void block(int64_t begin, int64_t end, int64_t left, int64_t right) const {
         for (int64_t r = begin; r < end; ++r) {
             T* to = out + (scatter ? scatter[r] : r) * width;
-            int64_t j = 0;
-            for (; j + 8 * LANES<T> <= width; j += 8 * LANES<T>) strip<8>(ptr[r], ptr[r + 1], to, j);
-            for (; j + 2 * LANES<T> <= width; j += 2 * LANES<T>) strip<2>(ptr[r], ptr[r + 1], to, j);
-            if (j < width) rest(ptr[r], ptr[r + 1], to, j);
+            int64_t j = left;
+            for (; j + 8 * LANES<T> <= right; j += 8 * LANES<T>) strip<8, FAR>(ptr[r], ptr[r + 1], to, j);
+            for (; j + 2 * LANES<T> <= right; j += 2 * LANES<T>) strip<2, FAR>(ptr[r], ptr[r + 1], to, j);
+            if (j < right) rest(ptr[r], ptr[r + 1], to, j, right);
         }
     }
 };
 
-template <typename T> int64_t run(const Product<T>& product, int64_t rows, int64_t threads) {
-    parallel_for(rows, ROWS, threads, [&](int64_t begin, int64_t end) { product.rows(begin, end); });
+template <typename T> int64_t run(const Product<T>& product, int64_t rows, int64_t sources, int64_t threads) {
+    // Few rows of x (a weight), each met many times: strips of them that fit the first cache, one after the other.
+    const bool few = sources * 2 * 64 <= FIRST_CACHE && product.ptr[rows] >= 8 * sources;
+    const int64_t columns = few ? 2 * LANES<T> : product.width;
+    for (int64_t left = 0; left < product.width; left += columns) {
+        const int64_t right = left + columns < product.width ? left + columns : product.width;
+        parallel_for(rows, few ? 4096 : ROWS, threads,
+                     [&](int64_t begin, int64_t end) {
+                         if (few)
+                             product.template block<false>(begin, end, left, right);
+                         else
+                             product.template block<true>(begin, end, left, right);
+                     });
+    }
+    return 0;
+}
+
+// out[c] = sum over the entries (r, c, v) of v * x[r]: the transposed product without the transposed matrix. For few
+// rows of the result, of which a strip stays in the first cache while x is read once. A thread owns whole strips.
+template <typename T>
+int64_t run_transposed(const int32_t* ptr, const int32_t* col, const T* value, const T* x, T* out, int64_t rows,
+                       int64_t targets, int64_t width, int64_t threads) {
+    const int64_t columns = LANES<T>, strips = (width + columns - 1) / columns;
+    parallel_for(strips, 1, threads, [=](int64_t begin, int64_t) {
+        const int64_t left = begin * columns;
+        if (left + columns <= width) {
+            Vec<T>* sums = static_cast<Vec<T>*>(aligned_alloc(64, size_t(targets > 0 ? targets : 1) * 64));
+            for (int64_t c = 0; c < targets; ++c) sums[c] = Vec<T>{};
+            for (int64_t r = 0; r < rows; ++r) {
+                const Vec<T> from = load(x + r * width + left);
+                for (int64_t e = ptr[r]; e < ptr[r + 1]; ++e) sums[col[e]] += value[e] * from;
+            }
+            for (int64_t c = 0; c < targets; ++c) store(out + c * width + left, sums[c]);
+            free(sums);
+            return;
+        }
+        for (int64_t c = 0; c < targets; ++c)
+            for (int64_t j = left; j < width; ++j) out[c * width + j] = 0;
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t e = ptr[r]; e < ptr[r + 1]; ++e)
+                for (int64_t j = left; j < width; ++j) out[col[e] * width + j] += value[e] * x[r * width + j];
+    });
     return 0;
 }
 
@@ -82,12 +124,24 @@ template <typename T> int64_t run(const Product<T>& product, int64_t rows, int64
 
 EXPORT(spmm_f32)(const int32_t* ptr, const int32_t* col, const float* value, const int64_t* gather,
                  const int64_t* scatter, const float* x, float* out, const float* bias, int64_t leaky, double slope,
-                 int64_t rows, int64_t width, int64_t threads) {
-    return run<float>({ptr, col, value, gather, scatter, x, out, bias, width, leaky != 0, float(slope)}, rows, threads);
+                 int64_t rows, int64_t sources, int64_t width, int64_t threads) {
+    return run<float>({ptr, col, value, gather, scatter, x, out, bias, width, leaky != 0, float(slope)}, rows, sources,
+                      threads);
 }
 
 EXPORT(spmm_f64)(const int32_t* ptr, const int32_t* col, const double* value, const int64_t* gather,
                  const int64_t* scatter, const double* x, double* out, const double* bias, int64_t leaky, double slope,
-                 int64_t rows, int64_t width, int64_t threads) {
-    return run<double>({ptr, col, value, gather, scatter, x, out, bias, width, leaky != 0, slope}, rows, threads);
+                 int64_t rows, int64_t sources, int64_t width, int64_t threads) {
+    return run<double>({ptr, col, value, gather, scatter, x, out, bias, width, leaky != 0, slope}, rows, sources,
+                       threads);
+}
+
+EXPORT(spmm_transposed_f32)(const int32_t* ptr, const int32_t* col, const float* value, const float* x, float* out,
+                            int64_t rows, int64_t targets, int64_t width, int64_t threads) {
+    return run_transposed(ptr, col, value, x, out, rows, targets, width, threads);
+}
+
+EXPORT(spmm_transposed_f64)(const int32_t* ptr, const int32_t* col, const double* value, const double* x, double* out,
+                            int64_t rows, int64_t targets, int64_t width, int64_t threads) {
+    return run_transposed(ptr, col, value, x, out, rows, targets, width, threads);
 }
