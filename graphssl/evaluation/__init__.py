@@ -1,14 +1,16 @@
 """Honest evaluation: named protocols, probes that never see a test label, and the controls to beat."""
 
 from graphssl.evaluation.controls import CONTROLS, propagated_embedding, raw_embedding
+from graphssl.evaluation.hinge import squared_hinge_path
 from graphssl.evaluation.labels import read_labels
 from graphssl.evaluation.links import LinkSplit, RandomLinks
 from graphssl.evaluation.probes import PROBES, LinearProbe, NeighbourProbe, Prediction, Probe, SVMProbe, make_probe
 from graphssl.evaluation.protocols import Protocol, default_protocol, find_protocol, list_protocols
 from graphssl.evaluation.repeats import evaluate
 from graphssl.evaluation.report import Report
+from graphssl.evaluation.ridge import ridge_path
 from graphssl.evaluation.scoring import evaluate_embedding, training_data
-from graphssl.evaluation.solver import logistic_path
+from graphssl.evaluation.solver import logistic_path, logistic_paths
 from graphssl.evaluation.splits import AllLabelled, GivenSplit, RandomSplit, Split, StratifiedFolds
 
 __all__ = [
@@ -34,9 +36,12 @@ __all__ = [
     "find_protocol",
     "list_protocols",
     "logistic_path",
+    "logistic_paths",
     "make_probe",
     "propagated_embedding",
     "raw_embedding",
     "read_labels",
+    "ridge_path",
+    "squared_hinge_path",
     "training_data",
 ]

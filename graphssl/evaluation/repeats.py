@@ -56,7 +56,8 @@ def evaluate(
     encoder, recipe, options, max_steps, device
         For methods by name; see :func:`graphssl.training.fit`.
     probe : str, optional
-        Another probe than the protocol's: ``logistic``, ``one-vs-rest``, ``svc``, ``linear-svc``, ``knn``.
+        Another probe than the protocol's: ``logistic``, ``one-vs-rest``, ``squared-hinge``, ``ridge``, ``svc``,
+        ``linear-svc``, ``knn``.
 
     Returns
     -------

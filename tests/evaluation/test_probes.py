@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 
 from graphssl.errors import ConfigurationError, UnknownNameError
 from graphssl.evaluation import PROBES, LinearProbe, NeighbourProbe, RandomSplit, Split, SVMProbe, make_probe
@@ -88,6 +92,33 @@ def test_svm_chooses_like_a_grid_search():
         search.fit(Z[split.train], y[split.train])
         assert prediction.chosen["C"] == pytest.approx(search.best_params_["C"])
         assert np.mean(prediction.labels == search.predict(Z[split.test])) > 0.98
+
+
+THEIRS = {
+    "logistic": lambda C: LogisticRegression(C=C, tol=1e-8, max_iter=5000),
+    "one-vs-rest": lambda C: OneVsRestClassifier(LogisticRegression(C=C, solver="liblinear", tol=1e-8)),
+    "ridge": lambda C: RidgeClassifier(alpha=1 / C),
+    "squared-hinge": lambda C: LinearSVC(C=C, tol=1e-8, dual=False),
+}
+
+
+@pytest.mark.parametrize("with_val", [True, False])
+@pytest.mark.parametrize("name", sorted(THEIRS))
+def test_linear_probes_choose_like_a_loop_over_scikit_learn(name, with_val):
+    Z, y = blobs(260, spread=5.0)
+    split = RandomSplit(0.3, 0.3 if with_val else 0.0)(None, y, 0)[0]
+    probe = replace(make_probe(name), grid=(1e-2, 1e-1, 1.0, 10.0))
+    prediction = probe(Z, hidden(y, split), split, seed=3)
+    X = scaled(Z, split.train, "l2").astype(np.float64)
+    fold = stratified_folds(y[split.train], 5, 3)
+    pairs = [(split.train[fold != k], split.train[fold == k]) for k in range(5)]
+    pairs = [(split.train, split.val)] if with_val else pairs
+    models = [[THEIRS[name](C).fit(X[train], y[train]) for train, _ in pairs] for C in probe.grid]
+    accuracy = [np.mean([m.score(X[val], y[val]) for m, (_, val) in zip(row, pairs, strict=True)]) for row in models]
+    assert prediction.valid_value == pytest.approx(max(accuracy), abs=1.5 / len(pairs[0][1]))
+    model = THEIRS[name](prediction.chosen["C"]).fit(X[split.train], y[split.train])
+    assert accuracy[probe.grid.index(prediction.chosen["C"])] == pytest.approx(prediction.valid_value, abs=0.01)
+    assert np.mean(prediction.labels == model.predict(X[split.test])) > 0.98
 
 
 def test_threads_change_nothing():
