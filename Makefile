@@ -5,9 +5,11 @@ BIN := .venv/bin
 OUT ?= demo
 export OMP_WAIT_POLICY ?= passive  # on a busy machine, spinning threads slow a run down thirtyfold
 
-.PHONY: demo test lint reproduce bench gpu clean
+.PHONY: demo test lint reproduce bench scatter gpu clean
 
-.venv/ready: pyproject.toml constraints.txt
+KERNELS := setup.py $(wildcard graphssl/ops/cpp/*.cpp graphssl/ops/cpp/*.h)
+
+.venv/ready: pyproject.toml constraints.txt $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
@@ -30,11 +32,20 @@ reproduce: .venv/ready  ## the committed accuracy tables (hours on two cores; re
 	$(BIN)/python benchmarks/accuracy.py all
 	$(BIN)/python -m pytest -m slow -q
 
-bench: .venv/ready  ## speed scripts
-	$(BIN)/python benchmarks/speed/encoder_step.py
+bench: .venv/ready  ## measure speed anew (an hour or more; PubMed's dense GRACE takes 12 GB), then the page of it
+	set -e; for script in dgi_step grace_epoch contrast segment ppr logistic growth; do \
+	  $(BIN)/python benchmarks/speed/$$script.py; done
+	$(BIN)/python docs/build_speed.py
 
-gpu: .venv/ready  ## tests that need a CUDA device
+scatter: .venv/ready  ## build torch-scatter (8 minutes, 2.5 GB), compare its values and its speed with ours
+	$(BIN)/python -m pip install setuptools wheel
+	MAX_JOBS=1 $(BIN)/python -m pip install --no-build-isolation --no-deps torch-scatter
+	$(BIN)/python -m pytest -q -rs tests/ops/test_scatter.py
+	$(BIN)/python benchmarks/speed/segment.py
+
+gpu: .venv/ready  ## tests that need a CUDA device, then what the kernels change there
 	$(BIN)/python -m pytest -m gpu -q -rs
+	$(BIN)/python benchmarks/speed/gpu.py
 
 clean:
 	rm -rf .venv demo runs build *.egg-info

@@ -4,6 +4,7 @@ Without a working compiler the package installs all the same and computes with t
 C interface and knows neither Python nor torch, so one binary serves every version of both.
 """
 
+import os
 import platform
 from pathlib import Path
 
@@ -63,7 +64,9 @@ class BuildKernels(build_ext):
                 self.warn(f"this compiler cannot build the kernels for {isa}: they are left out")
         target = self.get_ext_fullpath(ext.name)
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        self.compiler.link_shared_object(objects, target, extra_postargs=["-pthread"], target_lang="c++")
+        fresh = f"{target}.new"
+        self.compiler.link_shared_object(objects, fresh, extra_postargs=["-pthread"], target_lang="c++")
+        os.replace(fresh, target)  # a process that runs the old one keeps it
 
 
 class PlatformWheel(bdist_wheel):

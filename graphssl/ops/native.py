@@ -18,6 +18,7 @@ from graphssl.errors import ConfigurationError, unknown_name
 __all__ = ["call", "has_kernel", "instruction_set", "instruction_sets", "threads", "use_instruction_set", "why_missing"]
 
 _FILE = Path(os.environ.get("GRAPHSSL_KERNELS") or Path(__file__).parent / "cpp" / "kernels.so")
+_INTERFACE = 1  # of cpp/cpu.cpp: a library from other sources would read its arguments wrongly
 _LEVELS = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 _chosen: list[str] = []  # by use_instruction_set, the last one counts
 
@@ -28,9 +29,12 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
     if not _FILE.is_file():
         return None, "not built: no C++ compiler was there at installation"
     try:
-        return ctypes.CDLL(str(_FILE)), ""
-    except OSError as error:
+        library = ctypes.CDLL(str(_FILE))
+        if library.graphssl_interface() != _INTERFACE:
+            return None, "built from other sources: install the package again (pip install -e .)"
+    except (OSError, AttributeError) as error:
         return None, f"cannot be loaded: {error}"
+    return library, ""
 
 
 def why_missing() -> str:

@@ -86,3 +86,11 @@ assert "cannot be loaded" in str(diagnose())
     broken.write_bytes(b"no library")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GRAPHSSL_")}
     subprocess.run([sys.executable, "-c", code, str(broken)], check=True, env=environment, timeout=120)
+
+
+@needs_cpp
+def test_a_library_from_other_sources_is_not_called(monkeypatch):
+    monkeypatch.setattr(native, "_INTERFACE", -1)
+    library, reason = native._load.__wrapped__()
+    assert library is None
+    assert "install the package again" in reason

@@ -1,6 +1,9 @@
 // What this processor and its operating system can run, asked once when the library is loaded.
 #include "common.h"
 
+// Raised with every change of an exported function's arguments; ops/native.py names the one it calls.
+VISIBLE int64_t graphssl_interface() { return 1; }
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #if defined(__linux__)

@@ -1,0 +1,128 @@
+"""Random graphs of a fixed shape for the speed scripts: the same edges for the same seed, made in seconds.
+
+Other scripts import this one. By itself it prints the size and the degrees of the arxiv-shaped graph:
+
+    python benchmarks/speed/graphs.py [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+__all__ = ["ARXIV", "arxiv_shaped", "power_law_edges"]
+
+#: ogbn-arxiv: nodes, undirected edges, features.
+ARXIV = (169_343, 1_157_799, 128)
+
+
+def power_law_edges(
+    num_nodes: int,
+    num_pairs: int,
+    *,
+    exponent: float = 2.2,
+    largest: float = 0.012,
+    communities: int = 1000,
+    local: float = 0.5,
+    seed: int = 0,
+) -> Tensor:
+    """Edges, both directions, sorted by source, no loops, no duplicates; every node has at least one.
+
+    Ends are drawn by expected degree (Chung and Lu's model), half of the targets among the node's own community, so
+    that there are hubs, leaves and short cycles.
+
+    Parameters
+    ----------
+    num_nodes, num_pairs : int, at least 2 and N
+        N, and the number of undirected edges, exact.
+    exponent : float, > 2
+        The number of nodes of degree d falls as ``d ** -exponent``.
+    largest : float
+        Share of all edge ends that the largest hub expects.
+    communities : int
+        Groups of nodes, drawn uniformly.
+    local : float in [0, 1]
+        Share of the edges whose target comes from the source's community.
+    seed : int
+
+    Returns
+    -------
+    Tensor of int64, shape (2, 2 * num_pairs)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    group = torch.randint(communities, (num_nodes,), generator=generator).sort().values  # (N,) in order of community
+    rank = torch.randperm(num_nodes, generator=generator).double()
+    weight = _hub_weights(rank, 1 / (exponent - 1), largest)
+    upto = torch.cat([weight.new_zeros(1), weight.cumsum(0)])  # (N + 1,)
+    first = torch.searchsorted(group, group)
+    last = torch.searchsorted(group, group, right=True)
+
+    def drawn(low: Tensor, high: Tensor) -> Tensor:
+        """A node for each interval of the summed weights."""
+        place = low + (high - low) * torch.rand(low.numel(), generator=generator, dtype=torch.float64)
+        return (torch.searchsorted(upto, place, right=True) - 1).clamp_(0, num_nodes - 1)
+
+    key, source = torch.empty(0, dtype=torch.int64), torch.arange(num_nodes)
+    while key.numel() < num_pairs:  # the first round starts an edge at every node, the others refill what fell away
+        inside = torch.rand(source.numel(), generator=generator) < local
+        low = torch.where(inside, upto[first[source]], 0.0)
+        target = drawn(low, torch.where(inside, upto[last[source]], upto[-1]))
+        target = torch.where(source == target, (source + 1) % num_nodes, target)  # no loops
+        key = _distinct(torch.cat([key, torch.minimum(source, target) * num_nodes + torch.maximum(source, target)]))
+        missing = max(0, num_pairs - key.numel())
+        everywhere = upto[-1:].expand(missing + missing // 4 + 1000)  # some will be found to be there already
+        source = drawn(torch.zeros_like(everywhere), everywhere)
+    key = key[:num_pairs]
+    label = torch.randperm(num_nodes, generator=generator)  # numbers say nothing about community or degree
+    one, other = label[key // num_nodes], label[key % num_nodes]
+    both = torch.cat([one * num_nodes + other, other * num_nodes + one]).sort().values
+    return torch.stack([both // num_nodes, both % num_nodes])
+
+
+def arxiv_shaped(*, features: int | None = None, seed: int = 0) -> Data:
+    """A graph of ogbn-arxiv's size and degrees; with ``features``, normal ones of that width (ogbn-arxiv has 128)."""
+    num_nodes, num_pairs, _ = ARXIV
+    data = Data(edge_index=power_law_edges(num_nodes, num_pairs, seed=seed), num_nodes=num_nodes)
+    if features is not None:
+        data.x = torch.randn(num_nodes, features, generator=torch.Generator().manual_seed(seed))
+    return data
+
+
+def _hub_weights(rank: Tensor, slope: float, largest: float) -> Tensor:
+    """``(rank + shift) ** -slope``, with the shift for which rank 0 has that share of the sum."""
+    low, high = 1e-3, float(rank.numel())
+    for _ in range(60):
+        shift = (low * high) ** 0.5
+        weight = (rank + shift).pow(-slope)
+        low, high = (shift, high) if float(weight.max() / weight.sum()) > largest else (low, shift)
+    return weight
+
+
+def _distinct(keys: Tensor) -> Tensor:
+    """Each key once, in the order of first appearance."""
+    order = keys.argsort(stable=True)
+    sorted_keys = keys[order]
+    is_first = torch.ones_like(keys, dtype=torch.bool)
+    is_first[1:] = sorted_keys[1:] != sorted_keys[:-1]
+    return keys[order[is_first].sort().values]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    start = time.perf_counter()
+    data = arxiv_shaped(seed=args.seed)
+    seconds = time.perf_counter() - start
+    degree = torch.bincount(data.edge_index[0], minlength=data.num_nodes)
+    print(f"{data.num_nodes} nodes, {data.edge_index.size(1)} edges in {seconds:.1f} s")
+    quantiles = degree.double().quantile(torch.tensor([0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0], dtype=torch.float64))
+    print("degrees at 0, 25, 50, 75, 90, 99, 100 %:", [int(value) for value in quantiles])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Growth with the graph: time and memory of a full-batch training step on planted communities of 10^3 to 10^6 nodes.
+
+Mean degree 10, 64 features, width 64; a step is loss, backward, Adam and what the method does after it. Each (method,
+N) has a process of its own. Memory is the peak of the first two steps, above what the process held with the graph and
+the method in it; time is CPU time of one thread, the median of a few steps after those.
+Least-squares slopes of log time against log E and of log memory against log N are printed over the full range and over
+the upper decade, where fixed costs no longer hide the growth. The criteria are for the upper decade: at most 1.1 for
+time of the linear methods and for memory of all; the time of all-pairs methods grows with N^2 by definition.
+
+An array above 32 MiB (at width 64: from N = 131,072) is mapped anew by glibc for every use and its pages are faulted in
+again, which adds to the time there; --keep-memory times the steps without that.
+
+    python benchmarks/speed/growth.py                                        # everything; --resume goes on after a stop
+    python benchmarks/speed/growth.py --methods dgi,ggd --sizes 1000,10000   # replaces these rows, keeps the others
+    python benchmarks/speed/growth.py --keep-memory
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from typing import Any
+
+import measure
+import numpy as np
+import torch
+
+from graphssl import create_method
+from graphssl.data import planted_communities
+
+WIDTH = 64
+KINDS = {
+    "linear": ("dgi", "ggd", "cca-ssg", "bgrl", "graph-barlow-twins"),
+    "all pairs": ("grace", "gca"),
+}
+SIZES = {
+    "linear": (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000),
+    "all pairs": (1_000, 3_000, 10_000, 30_000),
+}
+OPTIONS: dict[str, dict[str, int]] = {
+    "bgrl": {"predictor_channels": WIDTH},
+    "graph-barlow-twins": {"out_channels": WIDTH},
+}
+LIMIT = 1.1  # of a slope
+
+
+def one(name: str, nodes: int, repeats: int, keep: bool) -> None:
+    """In a process of its own: measure one method on one graph and hand the figures back."""
+    graph = planted_communities(nodes, 10, num_features=WIDTH)
+    for key in ("y", "train_mask", "val_mask", "test_mask"):
+        del graph[key]
+    method = create_method(name, graph, hidden_channels=WIDTH, **OPTIONS.get(name, {}))
+    graph = method.prepare(graph)
+    optimizer = torch.optim.Adam(method.parameters(), lr=1e-3)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        method.loss(graph).backward()
+        optimizer.step()
+        method.after_step(0.5)
+
+    with measure.watch_memory() as peak:
+        step()  # also makes what is kept: the normalised adjacency
+        step()
+    if keep:
+        measure.keep_memory()
+    times = measure.interleave({name: step}, repeats=repeats, warmup=1)[name]
+    measure.report(
+        edges=graph.num_edges, seconds=measure.median(times), min=min(times), max=max(times), repeats=repeats,
+        bytes=peak.bytes,
+    )  # fmt: skip
+
+
+def slope(x: list[float], y: list[float]) -> float:
+    """Least-squares slope of log y against log x."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def slopes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Slopes of each method, over all its rows and over those of the upper decade, and whether the criteria hold.
+
+    A method with fewer than two sizes in its upper decade has none.
+    """
+    found = []
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        mine = sorted((row for row in rows if row["variant"] == name), key=lambda row: row["n"])
+        upper = [row for row in mine if row["n"] >= mine[-1]["n"] / 10]
+        if len(upper) < 2:
+            continue
+        values = dict(
+            variant=name, kind=mine[0]["kind"], smallest=mine[0]["n"], upper=upper[0]["n"], largest=mine[-1]["n"]
+        )
+        for part, chosen in (("full", mine), ("upper", upper)):
+            nodes, edges = [row["n"] for row in chosen], [row["edges"] for row in chosen]
+            values[f"time_{part}"] = slope(edges, [row["seconds"] for row in chosen])
+            values[f"memory_{part}"] = slope(nodes, [row["bytes"] for row in chosen])
+        values["time_met"] = values["time_upper"] <= LIMIT if mine[0]["kind"] == "linear" else None
+        values["memory_met"] = values["memory_upper"] <= LIMIT
+        found.append(values)
+    return found
+
+
+def print_slopes(rows: list[dict[str, Any]]) -> None:
+    said = {True: "met", False: "NOT met", None: "no criterion"}
+    print(f"slopes over the upper decade of N (over the full range); criteria: at most {LIMIT}")
+    for s in slopes(rows):
+        print(
+            f"  {s['variant']:20s} time in E {s['time_upper']:5.2f} ({s['time_full']:.2f}) {said[s['time_met']]};"
+            f"  memory in N {s['memory_upper']:5.2f} ({s['memory_full']:.2f}) {said[s['memory_met']]}"
+            f"  [{s['upper']:,} to {s['largest']:,}, full from {s['smallest']:,}]"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", help="comma-separated; all by default")
+    parser.add_argument("--sizes", help="comma-separated numbers of nodes; by default those of the method's kind")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--timeout", type=float, default=1200, help="seconds of wall time for one method and size")
+    parser.add_argument("--resume", action="store_true", help="keep rows already measured at this commit")
+    parser.add_argument("--keep-memory", action="store_true", help="time with an allocator that keeps freed memory")
+    parser.add_argument("--name", help="name of the results file; growth, or growth_kept with --keep-memory")
+    parser.add_argument("--one", nargs=2, metavar=("METHOD", "N"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.one:
+        one(args.one[0], int(args.one[1]), args.repeats, args.keep_memory)
+        return
+
+    name_of_file = args.name or ("growth_kept" if args.keep_memory else "growth")
+    keep = ["--keep-memory"] if args.keep_memory else []
+    every = [name for names in KINDS.values() for name in names]
+    chosen = args.methods.split(",") if args.methods else every
+    rows = {(row["variant"], row["n"]): row for row in measure.saved(name_of_file)}
+    commit, failed = measure.commit(), 0
+    for kind, names in KINDS.items():
+        sizes = [int(n) for n in args.sizes.split(",")] if args.sizes else SIZES[kind]
+        for name, nodes in ((name, n) for name in names if name in chosen for n in sizes):
+            if args.resume and rows.get((name, nodes), {}).get("commit") == commit:
+                continue
+            rows.pop((name, nodes), None)
+            try:
+                values = measure.child(
+                    [__file__, "--one", name, str(nodes), "--repeats", str(args.repeats), *keep], timeout=args.timeout
+                )
+            except (subprocess.TimeoutExpired, RuntimeError) as error:
+                print(f"{name:20s} {nodes:>9,} nodes: no figure, since {error}", flush=True)
+                failed += 1
+                continue
+            rows[name, nodes] = dict(path="growth", variant=name, kind=kind, n=nodes, **values, commit=commit)
+            print(
+                f"{name:20s} {nodes:>9,} nodes {values['edges']:>10,} edges {values['seconds'] * 1e3:10.1f} ms"
+                f" {values['bytes'] / 1e6:9.1f} MB",
+                flush=True,
+            )
+            ordered = sorted(rows.values(), key=lambda row: (every.index(row["variant"]), row["n"]))
+            measure.save(name_of_file, ordered, command=" ".join(["python benchmarks/speed/growth.py", *keep]))
+    print_slopes(list(rows.values()))
+    raise SystemExit(f"{failed} figures are missing, see above" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

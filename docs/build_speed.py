@@ -1,0 +1,223 @@
+"""Fill docs/speed.md from the committed measurements, and draw its plots: python docs/build_speed.py
+
+Every file of ``benchmarks/results/speed`` is shown; nothing is typed by hand. A section holds the files
+named after it (``contrast``, ``contrast_large``); sections follow ``LEADS``, and a file without a lead comes last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+import matplotlib
+from diagrams import STYLE
+from matplotlib import pyplot as plt
+from pages import DOCS, replace_part, table, write
+from speed_plots import Row, draw, fingerprint, plotted
+
+ROOT = DOCS.parent
+RESULTS = ROOT / "benchmarks" / "results" / "speed"
+IMAGES = DOCS / "images"
+sys.path.append(str(ROOT / "benchmarks" / "speed"))
+
+#: Title and lead of a section by the name of its files.
+LEADS = {
+    "dgi_step": (
+        "DGI training step",
+        "Loss, backward and Adam of DGI with 512 units, through `create_method`, beside PyG's own example of it.",
+    ),
+    "grace_epoch": (
+        "GRACE training step",
+        "The whole step (views, encoder, projector, loss, backward, Adam) with the recipe for PubMed; the dense form "
+        "differs in its loss alone.",
+    ),
+    "contrast": (
+        "Contrast of all pairs",
+        "GRACE's loss, forward and backward, for rows of width 128. The dense form keeps N x N matrices; ours computes "
+        "tiles of them twice and keeps none.",
+    ),
+    "spmm": ("Sparse product", "Messages of a GCN layer: the normalised adjacency times the codes of the nodes."),
+    "segment": ("Segment reductions", "Sums, means and maxima over the neighbours of a node or the nodes of a graph."),
+    "sampling": ("Sampling", "Neighbourhoods and random walks around seed nodes."),
+    "ppr": (
+        "Personalised PageRank",
+        "The diffusion that some views are made of: solved exactly, or pushed to the largest entries.",
+    ),
+    "logistic": (
+        "Logistic regression",
+        "The probe of most protocols: all splits and strengths of the penalty at once. What the rows of agreement hold "
+        "is told in [logistic.py](../benchmarks/speed/logistic.py).",
+    ),
+    "linear_probes": ("Other linear probes", "One-vs-rest logistic regression, squared hinge and ridge, as above."),
+    "growth": (
+        "Growth with the graph",
+        "A full-batch training step of width 64 on planted communities of mean degree 10. A slope is the exponent of "
+        "growth: 1 is linear. It is fitted over the upper decade of N, where fixed costs no longer hide the growth, "
+        "and in brackets over the full range. Criteria: at most 1.1 for time in the number of edges E (linear methods) "
+        "and for memory in the number of nodes N (all methods); GRACE and GCA compare all pairs, so that their time "
+        "grows with N² at best. Arrays above 32 MiB (here from N = 131,072) are mapped anew by glibc at every use, "
+        "which adds to the time of the larger graphs; `--keep-memory` measures without that, as users can have it with "
+        "`MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000` in the environment.",
+    ),
+    "gpu": (
+        "On a GPU",
+        "Elapsed time of synchronised calls: plain torch and the Triton kernels. Memory is what tensors held on the "
+        "device.",
+    ),
+}
+MEASURED = {"seconds": "median", "min": "", "max": "", "repeats": "", "ratio": "times as fast", "bytes": "peak memory"}
+HIDDEN = {"commit"}
+PLOTTED = ("contrast", "growth")  # where N is the only thing that differs between the rows of a variant
+
+
+def section_of(name: str) -> str:
+    """``contrast`` for contrast, contrast_large and contrast-large; the name itself where no lead fits."""
+    return next((lead for lead in LEADS if re.fullmatch(rf"{lead}([_-].*)?", name)), name)
+
+
+def records() -> dict[str, list[Row]]:
+    """What was saved, by section, in the order of the page; a file without rows is left out."""
+    found: dict[str, list[Row]] = {}
+    for file in sorted(RESULTS.glob("*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        if record["rows"]:
+            found.setdefault(section_of(file.stem), []).append({"name": file.stem, **record})
+    order = list(LEADS)
+    return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit."""
+    unit, size = next((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 0.0)) if seconds >= s)
+    return f"{_digits(seconds / (size or 1e-6))} {unit}"
+
+
+def memory(count: float) -> str:
+    return f"{_digits(count / 1e9)} GB" if count >= 1e9 else f"{_digits(count / 1e6)} MB"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def cell(key: str, row: Row) -> str:
+    """A value as it stands in a table; a dash where the row has none."""
+    value = row.get(key)
+    if value is None:
+        return "-"
+    if key == "seconds":
+        spread = f" ({duration(row['min'])} to {duration(row['max'])})" if row.get("repeats", 1) > 1 else ""
+        return duration(value) + spread
+    if key == "bytes":
+        return memory(value)
+    if key == "ratio":
+        return f"{value:.2f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def rows_tables(rows: list[Row]) -> str:
+    """What tells the rows apart, then what was measured; rows without a time have a table of their own."""
+    timed, others = [row for row in rows if "seconds" in row], [row for row in rows if "seconds" not in row]
+    return "\n\n".join(_table(part) for part in (timed, others) if part)
+
+
+def _table(rows: list[Row]) -> str:
+    """A column that no row fills is left out, and the path where it is the same in all."""
+    keys = dict.fromkeys(key for row in rows for key in row if row[key] is not None)
+    hidden = {*HIDDEN, "path"} if len({row.get("path") for row in rows}) == 1 else HIDDEN
+    labels = [key for key in keys if key not in MEASURED and key not in hidden]
+    values = [key for key, title in MEASURED.items() if title and key in keys]
+    header = [*(label.replace("_", " ") for label in labels), *(MEASURED[key] for key in values)]
+    return table(header, [[cell(key, row) for key in (*labels, *values)] for row in rows])
+
+
+def growth_tables(rows: list[Row]) -> str:
+    """Time and memory with a column for each N, then the slopes."""
+    from growth import slopes
+
+    sizes = sorted({row["n"] for row in rows})
+    by = {(row["variant"], row["n"]): row for row in rows}
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    parts = []
+    for title, key, shown in (("time of a step", "seconds", duration), ("peak memory", "bytes", memory)):
+        body = [[name, *(shown(by[name, n][key]) if (name, n) in by else "-" for n in sizes)] for name in names]
+        parts.append(table([title, *(f"N = {n:,}" for n in sizes)], body))
+    said = {True: "met", False: "**not met**", None: "no criterion"}
+    body = [
+        [
+            s["variant"], f"{s['upper']:,} to {s['largest']:,}",
+            f"{s['time_upper']:.2f} ({s['time_full']:.2f})", said[s["time_met"]],
+            f"{s['memory_upper']:.2f} ({s['memory_full']:.2f})", said[s["memory_met"]],
+        ]
+        for s in slopes(rows)
+    ]  # fmt: skip
+    parts.append(table(["slope", "fitted over N", "time in E", "criterion", "memory in N", "criterion"], body))
+    return "\n\n".join(parts)
+
+
+def made_by(record: Row) -> str:
+    """The command and the machine, under a table."""
+    machine = record["machine"]
+    threads = machine.get("threads")
+    commits = dict.fromkeys([machine.get("commit"), *(row.get("commit") for row in record["rows"])])
+    facts = [
+        machine.get("gpu"),
+        machine.get("cpu"),
+        f"{machine['cores']} cores" if "cores" in machine else None,
+        " ".join(machine.get("simd", [])),
+        f"torch {machine['torch']}" if "torch" in machine else None,
+        f"{threads} thread{'s' if threads != 1 else ''}" if threads else None,
+        "commit " + ", ".join(commit for commit in commits if commit),
+        record.get("date"),
+    ]
+    return f"```\n{record['command']}\n```\n\n" + textwrap.fill("; ".join(fact for fact in facts if fact) + ".", 120)
+
+
+def plots(images: Path = IMAGES) -> None:
+    """Draw the plot of every record that has sizes enough; remove those of records that are no more."""
+    images.mkdir(exist_ok=True)
+    wanted = {
+        f"speed-{record['name']}.svg": record["rows"]
+        for section, found in records().items()
+        for record in found
+        if section in PLOTTED and plotted(record["rows"])
+    }
+    for old in images.glob("speed-*.svg"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, rows in wanted.items():
+        with matplotlib.rc_context(STYLE):
+            figure = draw(rows)
+            figure.savefig(images / name, metadata={"Date": None, "Description": f"rows {fingerprint(rows)}"})
+            plt.close(figure)
+
+
+def section(path: str, found: list[Row]) -> str:
+    title, lead = LEADS.get(path, (path.replace("_", " ").capitalize(), ""))
+    parts = [f"## {title}", textwrap.fill(lead, 120, break_long_words=False)]
+    for record in found:
+        rows = record["rows"]
+        if path in PLOTTED and plotted(rows):
+            parts.append(f"![Time and memory against N](images/speed-{record['name']}.svg)")
+        parts += [growth_tables(rows) if path == "growth" else rows_tables(rows), made_by(record)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def build(page: str) -> str:
+    """The page with its measurements made anew."""
+    body = "\n\n".join(section(path, found) for path, found in records().items())
+    return replace_part(page, "measurements", body or "No measurements are committed yet.")
+
+
+if __name__ == "__main__":
+    matplotlib.use("agg")
+    plots()
+    path = DOCS / "speed.md"
+    write(path, build(path.read_text(encoding="utf-8")))
