@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -10,6 +12,8 @@ from torch_geometric.data import Batch, Data
 from view_strategies import few, graph_lists
 
 from graphssl.errors import ConfigurationError
+from graphssl.ops import backend
+from graphssl.ops import diffusion as series
 from graphssl.views import HeatDiffusion, PPRDiffusion
 from graphssl.views import diffusion as module
 
@@ -79,12 +83,85 @@ def test_series_equals_dense(view, graphs, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_DENSE_SOLVE", 0)
         patch.setattr(module, "_DENSE_EXPONENTIAL", 0)
-        patch.setattr(module, "_BLOCK_ENTRIES", block)
+        patch.setattr(series, "_BLOCK_ENTRIES", block)
+        patch.setattr(series, "_BLOCK_ROWS", 1)
         out = view(batch)
     if view.top_k is None:  # with ties, which edges are kept is open
         np.testing.assert_allclose(dense(out), dense(expected), atol=2e-4)
     ours, theirs = (np.sort(dense(graph), axis=1) for graph in (out, expected))
     np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def exact_up_to_no_node(patch: pytest.MonkeyPatch) -> None:
+    for limit in ("_DENSE_SOLVE", "_DENSE_EXPONENTIAL", "_EXACT_NODES"):
+        patch.setattr(module, limit, 0)
+
+
+@pytest.mark.parametrize("tier", ["torch", ""])
+@pytest.mark.parametrize("view", [PPRDiffusion(0.15, top_k=4, threshold=0), HeatDiffusion(4.0, top_k=4, threshold=0)])
+@few
+@given(graphs=graph_lists(), block=st.sampled_from([3, 2**14]))
+def test_push_equals_dense(view, tier, graphs, block):
+    batch = Batch.from_data_list(graphs)
+    expected, everything = view(batch), replace(view, top_k=None)(batch)
+    with pytest.MonkeyPatch.context() as patch, backend.use(tier):
+        exact_up_to_no_node(patch)
+        patch.setattr(module, "_BLOCK_SEEDS", block)
+        out = replace(view, tolerance=1e-7)(batch)
+        coarse = replace(view, top_k=1000, tolerance=0.05)(batch)
+    assert (dense(coarse) <= dense(everything) + 1e-5).all()
+    for ours, theirs in zip(out.to_data_list(), expected.to_data_list(), strict=True):
+        np.testing.assert_allclose(*(np.sort(dense(graph), axis=1) for graph in (ours, theirs)), atol=5e-6)
+        assert torch.equal(ours.node_number, theirs.node_number)
+
+
+def test_when_the_push_is_used(monkeypatch):
+    graph, negative, used = path(30), path(30), []
+    negative.edge_weight[[0, 29]] = -0.1
+    monkeypatch.setattr(
+        module, "ppr_push", lambda *args, **options: used.append(1) or series.ppr_push(*args, **options)
+    )
+    PPRDiffusion(top_k=3)(graph)
+    assert not used  # a small graph
+    exact_up_to_no_node(monkeypatch)
+    for view, data in (
+        (PPRDiffusion(), graph), (PPRDiffusion(top_k=3, tolerance=0), graph), (PPRDiffusion(top_k=3), negative),
+    ):  # fmt: skip
+        view(data)
+        assert not used
+    PPRDiffusion(top_k=3)(graph)
+    assert used
+
+
+def test_a_coarse_push_is_below_the_exact_entries(monkeypatch):
+    exact = dense(PPRDiffusion(0.2, threshold=0)(path(40)))
+    exact_up_to_no_node(monkeypatch)
+    found = dense(PPRDiffusion(0.2, top_k=40, threshold=0, tolerance=1e-2)(path(40)))
+    size = np.sqrt([2, *[3] * 38, 2])
+    assert (found <= exact + 1e-7).all()
+    assert (exact - found <= 1e-2 * np.outer(size, size) + 1e-7).all()
+
+
+def test_no_entries_between_components():
+    graph = Batch.from_data_list([path(7), path(5)])
+    graph = Data(x=graph.x, edge_index=graph.edge_index, edge_weight=graph.edge_weight)
+    for view in (PPRDiffusion(threshold=0), HeatDiffusion(threshold=0)):
+        assert view(graph).num_edges == 7 * 7 + 5 * 5
+
+
+def test_negative_weights_that_are_not_positive_definite():
+    ends = torch.tensor([[0, 1], [1, 0]])
+    graph = Data(x=torch.rand(2, 1), edge_index=ends, edge_weight=torch.tensor([-0.5, -0.5]))
+    expected = ppr(graph, 0.2)
+    np.testing.assert_allclose(
+        dense(PPRDiffusion(0.2, threshold=0)(graph)), np.where(expected > 0, expected, 0), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.99, 1e-3, 1e-6])
+def test_extreme_restarts(alpha):
+    graph = path(6)
+    np.testing.assert_allclose(dense(PPRDiffusion(alpha, threshold=0)(graph)), ppr(graph, alpha), atol=1e-6)
 
 
 def path(nodes: int) -> Data:
@@ -136,7 +213,16 @@ def test_long_times_do_not_overflow(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options", [{"alpha": 0}, {"alpha": 1.5}, {"alpha": float("nan")}, {"top_k": 0}, {"top_k": 1.5}, {"threshold": -1}]
+    "options",
+    [
+        {"alpha": 0},
+        {"alpha": 1.5},
+        {"alpha": float("nan")},
+        {"top_k": 0},
+        {"top_k": 1.5},
+        {"threshold": -1},
+        {"tolerance": -1},
+    ],
 )
 def test_ppr_options_are_checked(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):
