@@ -166,11 +166,7 @@ def hard_info_nce_loss(
 
 def _corrected(scores: Tensor, pairs: Pairs, temperature: float, prior: float, concentration: float) -> Tensor:
     check_scores(scores, pairs)
-    check_positive("temperature", temperature)
-    if not 0 <= prior < 1:
-        raise ConfigurationError(f"prior is the probability of a false negative, in [0, 1), got {prior}")
-    if not 0 <= concentration < math.inf:
-        raise ConfigurationError(f"concentration must be a number of at least 0, got {concentration}")
+    check_correction(temperature, prior, concentration)
     check_anchors(pairs, negatives=True)
     logits = scores.masked_fill(~(pairs.positive | pairs.negative), 0.0) / temperature  # (A, C)
     of_positive = logits.masked_fill(~pairs.positive, -torch.inf)
@@ -182,13 +178,26 @@ def _corrected(scores: Tensor, pairs: Pairs, temperature: float, prior: float, c
     weights = (concentration * logits).masked_fill(~pairs.negative, -torch.inf).log_softmax(dim=1)  # (A, C)
     negatives = (weights + of_negative).logsumexp(dim=1)  # (A,)
     positives = of_positive.logsumexp(dim=1) - num_positive.log()  # (A,)
-    false = positives + (math.log(prior) if prior > 0 else -math.inf)  # (A,)
-    log_g = _log_difference(negatives, false) - math.log1p(-prior)
-    log_g = log_g.clamp_min(-1 / temperature)  # (A,)
+    log_g = corrected_negatives(negatives, positives, temperature, prior)  # (A,)
 
     denominator = torch.logaddexp(logits, (log_g + num_negative.log())[:, None])  # (A, C)
     terms = torch.where(pairs.positive, denominator - logits, 0.0)  # (A, C)
     return (terms.sum(dim=1) / num_positive).mean()
+
+
+def check_correction(temperature: float, prior: float, concentration: float) -> None:
+    """The options are in range."""
+    check_positive("temperature", temperature)
+    if not 0 <= prior < 1:
+        raise ConfigurationError(f"prior is the probability of a false negative, in [0, 1), got {prior}")
+    if not 0 <= concentration < math.inf:
+        raise ConfigurationError(f"concentration must be a number of at least 0, got {concentration}")
+
+
+def corrected_negatives(negatives: Tensor, positives: Tensor, temperature: float, prior: float) -> Tensor:
+    """Logarithm of g from those of the means over negatives and over positives, each (A,)."""
+    false = positives + (math.log(prior) if prior > 0 else -math.inf)
+    return (_log_difference(negatives, false) - math.log1p(-prior)).clamp_min(-1 / temperature)
 
 
 def _log_difference(larger: Tensor, smaller: Tensor) -> Tensor:

@@ -1,27 +1,27 @@
-"""InfoNCE between two views without a matrix of all scores: exact, in blocks, recomputed backward."""
+"""InfoNCE between two views without a matrix of all scores: exact, and linear in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import math
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.nn.functional import logsigmoid
 
 from graphssl.errors import ConfigurationError
 from graphssl.functional._common import check_aligned, check_positive, in_float32, unit
+from graphssl.functional.info_nce import check_correction, corrected_negatives
+from graphssl.ops import cross_logsumexp, self_logsumexp
 
-__all__ = ["two_view_info_nce_loss"]
+__all__ = ["two_view_debiased_info_nce_loss", "two_view_hard_info_nce_loss", "two_view_info_nce_loss"]
 
-# Scores held at once: on a CPU what stays in its cache (1.9 times as fast as one block at N = 2,708), on a GPU more.
-_BLOCK_BYTES = {"cpu": 2**21, "cuda": 2**28}
-_SMALLEST_BLOCK = 64
+# A rounding error of a score is divided by the temperature: below this one, bfloat16 is not used.
+_LOWEST_TEMPERATURE_IN_BFLOAT16 = 0.02
 
 
 @in_float32
 def two_view_info_nce_loss(
-    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, intra: bool = True, block_size: int | None = None
+    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, intra: bool = True, precision: str = "float32"
 ) -> Tensor:
     r"""Contrast each row with its partner in the other view, by cosine, in memory O(N P).
 
@@ -29,8 +29,8 @@ def two_view_info_nce_loss(
         L = -\frac{1}{2N} \sum_{v \in \{1, 2\}} \sum_i \log \frac{e^{\cos(z^v_i, z^{\bar v}_i)/\tau}}
             {\sum_k e^{\cos(z^v_i, z^{\bar v}_k)/\tau} + [\text{intra}] \sum_{k \neq i} e^{\cos(z^v_i, z^v_k)/\tau}}
 
-    Equal, in value and gradient, to :func:`info_nce_loss` of the cosine scores of
-    ``torch.cat([z1, z2])`` with themselves and ``two_views(N, intra=intra)``.
+    With ``intra`` this is GRACE's loss and NT-Xent. Equal, in value and gradient, to :func:`info_nce_loss` of
+    the cosine scores of ``torch.cat([z1, z2])`` with themselves and ``two_views(N, intra=intra)``.
 
     Parameters
     ----------
@@ -41,9 +41,8 @@ def two_view_info_nce_loss(
     intra : bool
         Count the other rows of the anchor's own view as negatives (GRACE, NT-Xent). Without them the
         positive is still in the denominator.
-    block_size : int, optional
-        Anchors whose scores are held at once. By default as many as make a block of 2 MB on a CPU and
-        of 256 MB on a GPU, at least 64; for a small N that is all of them.
+    precision : "float32" or "bfloat16"
+        How scores of negatives are multiplied; see Notes.
 
     Returns
     -------
@@ -57,9 +56,16 @@ def two_view_info_nce_loss(
 
     Notes
     -----
-    Time O(N^2 P): every block is computed once forward and once backward. The graph keeps 2N x P + 2N
-    numbers. Differentiable once. Float32 at least, also under autocast. A zero row has cosine 0 with
-    everything, and zero gradient (in a plain normalisation its gradient would be about 1e12).
+    Time O(N^2 P): every tile of scores is computed once forward and once backward, and serves both of its
+    sides. Differentiable once. Float32 at least, also under autocast. A zero row has cosine 0 with everything,
+    and zero gradient (in a plain normalisation its gradient would be about 1e12).
+
+    An anchor's loss is :math:`\log(1 + e^{n - p})` of its negatives' log-sum-exp n and its positive score p, which
+    is always float32: when pairs are nearly solved, p decides. ``precision="bfloat16"`` multiplies rows in
+    bfloat16 for n, and for its gradient keeps 16 bits of them, on a CPU with AMX or AVX-512 bfloat16 and on a GPU
+    with Triton. Tests hold its gradient within 3 % of float64's in norm and its cosine above 0.999, from random
+    to solved pairs and down to clusters of a relative width of 0.001, at temperatures from 0.02 to 1. Below
+    0.02, for float64 input, and where there is no such kernel, it is the float32 computation.
 
     References
     ----------
@@ -76,63 +82,119 @@ def two_view_info_nce_loss(
     """
     check_aligned(z1, z2)
     check_positive("temperature", temperature)
-    if block_size is not None and block_size < 1:
-        raise ConfigurationError(f"block_size counts anchors and must be at least 1, got {block_size}")
-    z = unit(torch.cat([z1, z2]), dim=1)  # (2N, P)
-    loss: Tensor = _TwoViewInfoNCE.apply(z, temperature, intra, block_size)
-    return loss
+    if precision not in ("float32", "bfloat16"):
+        raise ConfigurationError(f"precision must be 'float32' or 'bfloat16', got {precision!r}")
+    bf16 = precision == "bfloat16" and temperature >= _LOWEST_TEMPERATURE_IN_BFLOAT16
+    z = torch.cat([unit(z1, dim=1), unit(z2, dim=1)])  # (2N, P)
+    return -logsigmoid(_positives(z, temperature) - _negatives(z, 1 / temperature, intra, bf16=bf16)).mean()
 
 
-class _TwoViewInfoNCE(torch.autograd.Function):
-    """Unit rows of both views, (2N, P), to the loss, ()."""
+@in_float32
+def two_view_debiased_info_nce_loss(
+    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float = 0.1, intra: bool = True
+) -> Tensor:
+    r"""Debiased InfoNCE between two views, by cosine, in memory O(N P).
 
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, temperature: float, intra: bool, block_size: int | None) -> Tensor:
-        normaliser = z.new_empty(z.size(0))  # (2N,)
-        for rows, columns in _blocks(z, intra, block_size):
-            normaliser[rows] = _tile(z, rows, columns, temperature).logsumexp(dim=1)
-        ctx.save_for_backward(z, normaliser)
-        ctx.options = temperature, intra, block_size
-        return (normaliser - (z * _partner(z)).sum(dim=1) / temperature).mean()
+    Equal, in value and gradient, to :func:`debiased_info_nce_loss` of the cosine scores of ``torch.cat([z1, z2])``
+    with themselves and ``two_views(N, intra=intra)``.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        z, normaliser = ctx.saved_tensors
-        temperature, intra, block_size = ctx.options
-        grad_z = -2 * _partner(z)  # (2N, P)
-        with torch.autocast(z.device.type, enabled=False):
-            for rows, columns in _blocks(z, intra, block_size):
-                scores = _tile(z, rows, columns, temperature)  # (B, C)
-                # A score belongs to two anchors, as s_ij and as s_ji: both softmaxes meet in one product.
-                weights = (scores - normaliser[rows, None]).exp_()
-                weights += scores.sub_(normaliser[None, columns]).exp_()
-                grad_z[rows] += weights @ z[columns]
-        return grad_z.mul_(grad / (z.size(0) * temperature)), None, None, None
+    Parameters
+    ----------
+    z1, z2 : Tensor, shape (N, P)
+        Projections; row i of one belongs to row i of the other. Normalised here.
+    temperature : float, > 0
+        The paper's t.
+    prior : float, in [0, 1)
+        Probability that a negative is in truth a positive, the paper's :math:`\tau^+`.
+    intra : bool
+        Count the other rows of the anchor's own view as negatives.
 
+    Returns
+    -------
+    Tensor, shape ()
+        In nats, to be minimised. Differentiable once.
 
-def _blocks(z: Tensor, intra: bool, block_size: int | None) -> Iterator[tuple[slice, slice]]:
-    """Anchors of each block, and the candidates that all of them share."""
-    total = z.size(0)
-    middle = total // 2
-    parts = [(slice(0, total), slice(0, total))]
-    if not intra:
-        parts = [(slice(0, middle), slice(middle, total)), (slice(middle, total), slice(0, middle))]
-    for anchors, columns in parts:
-        row_bytes = (columns.stop - columns.start) * z.element_size()
-        step = block_size or max(_SMALLEST_BLOCK, _BLOCK_BYTES.get(z.device.type, 2**28) // row_bytes)
-        for start in range(anchors.start, anchors.stop, step):
-            yield slice(start, min(start + step, anchors.stop)), columns
+    Raises
+    ------
+    ConfigurationError
+        If the shapes differ, there are fewer than 2 rows, or an option is out of range.
+
+    References
+    ----------
+    .. [1] Chuang, Robinson, Lin, Torralba, Jegelka. Debiased Contrastive Learning. 2020. arXiv:2007.00224,
+       equations 7 and 8.
+    """
+    return _corrected(z1, z2, temperature, prior, 0.0, intra)
 
 
-def _tile(z: Tensor, rows: slice, columns: slice, temperature: float) -> Tensor:
-    """Scores of a block, shape (B, C): cosines over the temperature, and -inf for a row with itself."""
-    tile = (z[rows] / temperature) @ z[columns].T
-    if columns.start <= rows.start < columns.stop:
-        tile.diagonal(rows.start - columns.start).fill_(-torch.inf)
-    return tile
+@in_float32
+def two_view_hard_info_nce_loss(
+    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, prior: float = 0.1, concentration: float = 1.0,
+    intra: bool = True,
+) -> Tensor:  # fmt: skip
+    r"""Debiased InfoNCE with weight on hard negatives between two views, by cosine, in memory O(N P).
+
+    Equal, in value and gradient, to :func:`hard_info_nce_loss` of the cosine scores of ``torch.cat([z1, z2])``
+    with themselves and ``two_views(N, intra=intra)``. The weighted mean needs no weights:
+
+    .. math::
+        \log \sum_c w_{ac} e^{s_{ac}/\tau} = \log \sum_c e^{(1 + \beta) s_{ac}/\tau} - \log \sum_c e^{\beta s_{ac}/\tau}
+
+    Parameters
+    ----------
+    z1, z2 : Tensor, shape (N, P)
+        Projections; row i of one belongs to row i of the other. Normalised here.
+    temperature : float, > 0
+        The paper's t.
+    prior : float, in [0, 1)
+        Probability that a negative is in truth a positive, the paper's :math:`\tau^+`.
+    concentration : float, >= 0
+        The paper's :math:`\beta`; 0 is :func:`two_view_debiased_info_nce_loss`, at half the cost.
+    intra : bool
+        Count the other rows of the anchor's own view as negatives.
+
+    Returns
+    -------
+    Tensor, shape ()
+        In nats, to be minimised. Differentiable once.
+
+    Raises
+    ------
+    ConfigurationError
+        If the shapes differ, there are fewer than 2 rows, or an option is out of range.
+
+    References
+    ----------
+    .. [1] Robinson, Chuang, Sra, Jegelka. Contrastive Learning with Hard Negative Samples. 2021.
+       arXiv:2010.04592, section 3.
+    """
+    return _corrected(z1, z2, temperature, prior, concentration, intra)
 
 
-def _partner(z: Tensor) -> Tensor:
-    """The same things in the other view, (2N, P)."""
-    return z.roll(z.size(0) // 2, dims=0)
+def _corrected(z1: Tensor, z2: Tensor, temperature: float, prior: float, concentration: float, intra: bool) -> Tensor:
+    check_aligned(z1, z2)
+    check_correction(temperature, prior, concentration)
+    if z1.size(0) < 2:
+        raise ConfigurationError("an anchor has no negative pair (a batch of one?): this loss needs one per anchor")
+    z = torch.cat([unit(z1, dim=1), unit(z2, dim=1)])  # (2N, P)
+    count = math.log((2 if intra else 1) * (z1.size(0) - 1))  # of an anchor's negatives
+    weights = _negatives(z, concentration / temperature, intra) if concentration > 0 else count
+    mean = _negatives(z, (1 + concentration) / temperature, intra) - weights  # (2N,)
+    positives = _positives(z, temperature)
+    return -logsigmoid(positives - corrected_negatives(mean, positives, temperature, prior) - count).mean()
+
+
+def _positives(z: Tensor, temperature: float) -> Tensor:
+    """Score of each row of two stacked views with its partner, (2N,)."""
+    z1, z2 = z.chunk(2)
+    return ((z1 * z2).sum(dim=1) / temperature).repeat(2)
+
+
+def _negatives(z: Tensor, scale: float, intra: bool, *, bf16: bool = False) -> Tensor:
+    """Log-sum-exp of the scores of each row with all but itself and its partner, (2N,)."""
+    bound = scale * (1 + 1e-5)  # rows of length 1 up to rounding
+    if intra:
+        return self_logsumexp(z, scale=scale, skip_partner=True, bound=bound, bf16=bf16)
+    first, second = cross_logsumexp(*z.chunk(2), scale=scale, skip_diagonal=True, bound=bound, bf16=bf16)
+    assert second is not None
+    return torch.cat([first, second])

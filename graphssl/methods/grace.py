@@ -38,6 +38,8 @@ class GRACE(Method):
         :math:`\tau`.
     intra : bool
         Whether other nodes of the same view are negatives too.
+    precision : "float32" or "bfloat16"
+        Of the negatives' scores; see :func:`graphssl.functional.two_view_info_nce_loss`.
 
     Notes
     -----
@@ -57,11 +59,12 @@ class GRACE(Method):
         *,
         temperature: float = 0.5,
         intra: bool = True,
+        precision: str = "float32",
     ) -> None:
         super().__init__()
         self.encoder, self.projector = encoder, projector
         self.view1, self.view2 = view1, view2
-        self.temperature, self.intra = temperature, intra
+        self.temperature, self.intra, self.precision = temperature, intra, precision
 
     def loss(self, graph: Data) -> Tensor:
         """InfoNCE between the two views, averaged over both directions, shape ``()``."""
@@ -69,7 +72,7 @@ class GRACE(Method):
         u = self.projector(self.encoder(graph1))  # (N, P)
         v = self.projector(self.encoder(graph2))  # (N, P)
         u, v = align_rows(u, graph1, v, graph2)
-        return two_view_info_nce_loss(u, v, temperature=self.temperature, intra=self.intra)
+        return two_view_info_nce_loss(u, v, temperature=self.temperature, intra=self.intra, precision=self.precision)
 
     def embed(self, graph: Data) -> Tensor:
         """The encoder's output on the whole graph, shape (N, D)."""
@@ -92,6 +95,7 @@ class GRACE(Method):
         mask_features: float | Sequence[float] = (0.3, 0.4),
         temperature: float = 0.5,
         intra: bool = True,
+        precision: str = "float32",
     ) -> GRACE:
         """Build from options; ``drop_edges`` and ``mask_features`` take one number for both views, or two."""
         network = build_encoder(
@@ -101,7 +105,7 @@ class GRACE(Method):
         width = network.out_channels
         projector = Projector(width, projector_channels or width, width, activation="elu")
         view1, view2 = two_edge_and_feature_views(drop_edges=drop_edges, mask_features=mask_features)
-        return cls(network, projector, view1, view2, temperature=temperature, intra=intra)
+        return cls(network, projector, view1, view2, temperature=temperature, intra=intra, precision=precision)
 
 
 def _recipe(

@@ -12,9 +12,12 @@ from graphssl.critics import DotCritic
 from graphssl.data import graph_of_node, num_features, num_graphs
 from graphssl.encoders import build_encoder
 from graphssl.estimators import JSD
+from graphssl.functional import same_graph_jsd_loss
 from graphssl.method import Method, Recipe, register
 from graphssl.pairs import Pairs, same_graph
 from graphssl.readouts import make_readout
+
+_MANY_SCORES = 2**22  # above as many, 16 MB, they are not kept
 
 
 class _Head(nn.Module):
@@ -80,8 +83,11 @@ class InfoGraph(Method):
         """Jensen-Shannon loss of nodes against graphs, shape ``()``."""
         h = self.encoder(batch)  # (N, D)
         g = self.readout(h, graph_of_node(batch), num_graphs(batch))  # (G, D)
-        scores = self.critic(self.node_head(h), self.graph_head(g))  # (N, G)
-        return self.estimator(scores, same_graph(graph_of_node(batch), num_graphs(batch)))
+        nodes, graphs, own = self.node_head(h), self.graph_head(g), graph_of_node(batch)  # (N, D), (G, D), (N,)
+        usual = isinstance(self.critic, DotCritic) and self.estimator == JSD()
+        if usual and nodes.size(0) * graphs.size(0) > _MANY_SCORES:
+            return same_graph_jsd_loss(nodes, graphs, own)  # the same, without the scores
+        return self.estimator(self.critic(nodes, graphs), same_graph(own, graphs.size(0)))
 
     def embed(self, batch: Data) -> Tensor:
         """Pooled codes, shape (G, D)."""

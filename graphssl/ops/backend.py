@@ -136,6 +136,6 @@ def report() -> list[dict[str, str]]:
             elif fast not in _OPS[op].kernels:
                 reason = f"torch was not slower: no {fast} kernel"
             else:
-                reason = _missing(fast)
+                reason = _missing(fast) or f"the {fast} kernel is for other dtypes"
             rows.append({"op": op, "device": device, "tier": tier, "reason": reason})
     return rows

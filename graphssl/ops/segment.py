@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError
+from graphssl.ops import segment_ops as ops
+from graphssl.ops import segment_softmax as exponentials
 
 __all__ = ["segment_logsumexp", "segment_reduce", "segment_softmax"]
-
-_REDUCTIONS = ("sum", "mean", "max", "min")
 
 
 def segment_reduce(src: Tensor, index: Tensor, num_segments: int, reduce: str = "sum") -> Tensor:
@@ -20,7 +20,7 @@ def segment_reduce(src: Tensor, index: Tensor, num_segments: int, reduce: str = 
     Parameters
     ----------
     src : Tensor, shape (E, ...)
-        Differentiable. float16 and bfloat16 are accumulated in float32.
+        Differentiable, as often as needed. float16 and bfloat16 are accumulated in float32.
     index : Tensor of int64, shape (E,)
         The segment of each row, in any order, in [0, num_segments).
     num_segments : int
@@ -31,28 +31,30 @@ def segment_reduce(src: Tensor, index: Tensor, num_segments: int, reduce: str = 
     Returns
     -------
     Tensor, shape (S, ...)
-        Of the dtype of ``src``. An empty segment is 0 for every reduction.
+        Of the dtype of ``src``. An empty segment is 0 for every reduction, and NaN spreads.
 
     Raises
     ------
     ConfigurationError
-        If the reduction is unknown or the shapes do not agree.
+        If the reduction is unknown, shapes, dtypes or devices do not agree, or (on CPU) the index is out of range.
 
     Notes
     -----
-    Equal maxima (minima) share the gradient evenly. On CPU rows are added in their order, so the
-    result is the same on every run.
+    O(E D) time, O(S D) memory. A sorted index is noticed, and faster. Equal maxima (minima) share the gradient evenly.
+    On CPU rows are added in their order: the result is the same on every run, for any number of threads.
 
     Examples
     --------
     >>> segment_reduce(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 2]), 3)
     tensor([3., 0., 5.])
     """
-    if reduce not in _REDUCTIONS:
-        raise ConfigurationError(f"unknown reduction {reduce!r}: expected one of {', '.join(_REDUCTIONS)}")
-    _check(src, index)
-    wide = src.float() if src.dtype in (torch.float16, torch.bfloat16) else src
-    return _reduce_torch(wide, index, num_segments, reduce).to(src.dtype)
+    if reduce not in ops.REDUCTIONS:
+        raise ConfigurationError(f"unknown reduction {reduce!r}: expected one of {', '.join(ops.REDUCTIONS)}")
+    _check(src, index, num_segments)
+    small = reduce in ("sum", "mean") and src.requires_grad and src.device.type == "cpu" and src.numel() < ops.SMALL
+    eager = small and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    out: Tensor = (ops.reduce_torch if eager else ops.segment_reduce)(_wide(src), index, num_segments, reduce)
+    return out.to(src.dtype)
 
 
 def segment_softmax(src: Tensor, index: Tensor, num_segments: int) -> Tensor:
@@ -60,19 +62,26 @@ def segment_softmax(src: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
     Parameters
     ----------
-    src : Tensor, shape (E, ...)
-        Scores; the trailing dimensions are treated independently.
+    src : Tensor of floating point, shape (E, ...)
+        Scores, differentiable as often as needed; the trailing dimensions are treated independently. float16 and
+        bfloat16 are computed in float32.
     index : Tensor of int64, shape (E,)
+        The segment of each row, in any order, in [0, num_segments).
     num_segments : int
 
     Returns
     -------
     Tensor, shape (E, ...)
-        Positive, adding up to 1 over each segment that has rows. Finite for any finite score.
+        Not negative, adding up to 1 over each segment that has rows. Finite for any finite score.
+
+    Raises
+    ------
+    ConfigurationError
+        If shapes, dtypes or devices do not agree, or (on CPU) the index is out of range.
     """
-    shifted = src - _segment_max(src, index, num_segments)[index]
-    exponentials = shifted.exp()
-    return exponentials / segment_reduce(exponentials, index, num_segments)[index]
+    _check(src, index, num_segments, floating=True)
+    out: Tensor = exponentials.segment_softmax(_wide(src), index, num_segments)
+    return out.to(src.dtype)
 
 
 def segment_logsumexp(src: Tensor, index: Tensor, num_segments: int) -> Tensor:
@@ -80,43 +89,42 @@ def segment_logsumexp(src: Tensor, index: Tensor, num_segments: int) -> Tensor:
 
     Parameters
     ----------
-    src : Tensor, shape (E, ...)
-        An entry of ``-inf`` counts for nothing and receives no gradient.
+    src : Tensor of floating point, shape (E, ...)
+        Differentiable as often as needed. An entry of ``-inf`` counts for nothing and receives no gradient. float16
+        and bfloat16 are computed in float32.
     index : Tensor of int64, shape (E,)
+        The segment of each row, in any order, in [0, num_segments).
     num_segments : int
 
     Returns
     -------
     Tensor, shape (S, ...)
         ``-inf`` where a segment is empty.
+
+    Raises
+    ------
+    ConfigurationError
+        If shapes, dtypes or devices do not agree, or (on CPU) the index is out of range.
     """
-    largest = _segment_max(src, index, num_segments)  # (S, ...)
-    total = segment_reduce((src - largest[index]).exp(), index, num_segments)  # (S, ...)
-    empty = total == 0
-    return (total.masked_fill(empty, 1.0).log() + largest).masked_fill(empty, -torch.inf)
+    _check(src, index, num_segments, floating=True)
+    out: Tensor = exponentials.segment_logsumexp(_wide(src), index, num_segments)
+    return out.to(src.dtype)
 
 
-def _segment_max(src: Tensor, index: Tensor, num_segments: int) -> Tensor:
-    """The largest entry of each segment as a constant; 0 where it is empty or all ``-inf``."""
-    largest = segment_reduce(src.detach(), index, num_segments, "max")
-    return largest.masked_fill(largest == -torch.inf, 0.0)
+def _wide(src: Tensor) -> Tensor:
+    return src.float() if src.dtype in (torch.float16, torch.bfloat16) else src
 
 
-def _reduce_torch(src: Tensor, index: Tensor, num_segments: int, reduce: str) -> Tensor:
-    """The only place where a reduction is computed: a faster tier is chosen here."""
-    shape = (num_segments, *src.shape[1:])
-    expanded = index.view(-1, *[1] * (src.dim() - 1)).expand_as(src)
-    if reduce in ("max", "min"):
-        return src.new_zeros(shape).scatter_reduce(0, expanded, src, f"a{reduce}", include_self=False)
-    total = src.new_zeros(shape).scatter_add(0, expanded, src)
-    if reduce == "sum":
-        return total
-    count = torch.bincount(index, minlength=num_segments).clamp(min=1).to(src.dtype)
-    return total / count.view(-1, *[1] * (src.dim() - 1))
-
-
-def _check(src: Tensor, index: Tensor) -> None:
+def _check(src: Tensor, index: Tensor, num_segments: int, *, floating: bool = False) -> None:
     if src.dim() == 0 or index.dim() != 1 or index.size(0) != src.size(0):
         raise ConfigurationError(
             f"expected one index for each row, got src {tuple(src.shape)} and index {tuple(index.shape)}"
         )
+    if index.dtype != torch.int64 or index.device != src.device:
+        raise ConfigurationError(
+            f"expected an index of int64 on {src.device}, got {index.dtype} on {index.device}: convert it with index.to"
+        )
+    if num_segments < 0:
+        raise ConfigurationError(f"expected num_segments >= 0, got {num_segments}")
+    if floating and not src.is_floating_point():
+        raise ConfigurationError(f"expected floating point, got src of {src.dtype}: convert it with src.float()")

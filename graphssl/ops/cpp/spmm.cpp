@@ -69,7 +69,9 @@ template <typename T> struct Product {
             T* to = out + (scatter ? scatter[r] : r) * width;
             int64_t j = left;
             for (; j + 8 * LANES<T> <= right; j += 8 * LANES<T>) strip<8, FAR>(ptr[r], ptr[r + 1], to, j);
-            for (; j + 2 * LANES<T> <= right; j += 2 * LANES<T>) strip<2, FAR>(ptr[r], ptr[r + 1], to, j);
+            if (j + 4 * LANES<T> <= right) strip<4, FAR>(ptr[r], ptr[r + 1], to, j), j += 4 * LANES<T>;
+            if (j + 2 * LANES<T> <= right) strip<2, FAR>(ptr[r], ptr[r + 1], to, j), j += 2 * LANES<T>;
+            if (j + LANES<T> <= right) strip<1, FAR>(ptr[r], ptr[r + 1], to, j), j += LANES<T>;
             if (j < right) rest(ptr[r], ptr[r + 1], to, j, right);
         }
     }

@@ -1,0 +1,220 @@
+"""Log-sum-exp over all pairs of rows: what contrastive losses need of a score matrix, without the matrix."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphssl.errors import ConfigurationError
+from graphssl.ops import _contrast_cpp, _contrast_torch, backend
+
+__all__ = ["cross_logsumexp", "self_logsumexp"]
+
+backend.declare("self_logsumexp", cpp={torch.float32}, triton={torch.float32})
+backend.declare("cross_logsumexp", cpp={torch.float32}, triton={torch.float32})
+
+# exp(-2 * bound), the smallest term of a sum shifted by the bound, is then still a normal float32.
+_LARGEST_BOUND = 42.0
+
+
+def self_logsumexp(
+    z: Tensor, *, scale: float = 1.0, skip_partner: bool = False, bound: float | None = None, bf16: bool = False
+) -> Tensor:
+    r"""Each row against all others: :math:`\mathrm{out}_i = \log \sum_{j \neq i} \exp(\alpha\, z_i^\top z_j)`.
+
+    Parameters
+    ----------
+    z : Tensor, shape (M, P)
+        Differentiable once. float16 and bfloat16 are raised to float32.
+    scale : float
+        :math:`\alpha`, often one over a temperature.
+    skip_partner : bool
+        Leave out :math:`j = i \pm M/2` too: the same thing in the other of two stacked views. M must be even.
+    bound : float, optional
+        The caller's word that :math:`|\alpha\, z_i^\top z_j|` is at most this (``scale`` for rows of length 1). Up
+        to 42 it spares the running maximum; where it does not hold, results are wrong.
+    bf16 : bool
+        Multiply in bfloat16 where a kernel does (C++ with AMX or AVX-512 bfloat16, Triton), and sum in float32;
+        elsewhere it changes nothing. A rounded score is off by up to 2^-8 of the product of both lengths.
+
+    Returns
+    -------
+    Tensor, shape (M,)
+        -inf, with zero gradient, where nothing is left to sum.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``z`` is no matrix of real numbers, or partners are asked for and M is odd.
+
+    Notes
+    -----
+    O(M^2 P) time, O(M P) memory: tiles of scores with :math:`j \ge i` are computed once forward and once backward and
+    serve both sides. On a CPU the result does not depend on the number of threads.
+    """
+    _check("z", z)
+    if skip_partner and z.size(0) % 2:
+        raise ConfigurationError(f"partners are half the rows apart, so their number must be even, got {z.size(0)}")
+    out: Tensor = _self(_raised(z), float(scale), skip_partner, _usable(bound), bf16)
+    return out
+
+
+def cross_logsumexp(
+    x: Tensor,
+    y: Tensor,
+    *,
+    scale: float = 1.0,
+    skip_diagonal: bool = False,
+    columns: bool = True,
+    bound: float | None = None,
+    bf16: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    r"""Each row of ``x`` against all of ``y``, and the other way round: over :math:`s_{ac} = \alpha\, x_a^\top y_c`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (A, P)
+    y : Tensor, shape (C, P)
+        Both differentiable once, of one dtype; float16 and bfloat16 are raised to float32.
+    scale : float
+        :math:`\alpha`.
+    skip_diagonal : bool
+        Leave out :math:`a = c`.
+    columns : bool
+        Also sum over the rows of ``x``.
+    bound, bf16
+        As in :func:`self_logsumexp`.
+
+    Returns
+    -------
+    rows : Tensor, shape (A,)
+        :math:`\log \sum_c \exp s_{ac}`; -inf, with zero gradient, where nothing is left to sum.
+    columns : Tensor, shape (C,), or None
+        :math:`\log \sum_a \exp s_{ac}`, if asked for.
+
+    Raises
+    ------
+    ConfigurationError
+        If they are no matrices of real numbers of one width and dtype.
+    """
+    _check("x", x)
+    _check("y", y)
+    if x.size(1) != y.size(1) or x.dtype != y.dtype:
+        raise ConfigurationError(
+            f"x and y must have one width and dtype, got {tuple(x.shape)} {x.dtype} and {tuple(y.shape)} {y.dtype}"
+        )
+    options = float(scale), skip_diagonal, columns, _usable(bound), bf16
+    over_y, over_x = _cross(_raised(x), _raised(y), *options)
+    return over_y, over_x if columns else None
+
+
+def _check(name: str, z: Tensor) -> None:
+    if z.dim() != 2 or not z.is_floating_point():
+        raise ConfigurationError(
+            f"{name} must be a floating-point tensor of shape (rows, dimensions), got {z.dtype} of {tuple(z.shape)}"
+        )
+
+
+def _raised(z: Tensor) -> Tensor:
+    return z.float() if z.dtype in (torch.half, torch.bfloat16) else z
+
+
+def _usable(bound: float | None) -> float | None:
+    return None if bound is None or bound > _LARGEST_BOUND else float(bound)
+
+
+def _tier(op: str, z: Tensor) -> ModuleType:
+    """The module that computes: all three have the same four functions."""
+    tier = backend.choose(op, z)
+    if tier == "triton":
+        from graphssl.ops.triton import contrast as triton
+
+        return triton
+    return _contrast_cpp if tier == "cpp" else _contrast_torch
+
+
+@torch.library.custom_op("graphssl::self_logsumexp", mutates_args=())
+def _self(z: Tensor, scale: float, skip_partner: bool, bound: float | None, bf16: bool) -> Tensor:
+    out: Tensor = _tier("self_logsumexp", z).self_logsumexp_forward(z, scale, skip_partner, bound, bf16)
+    return out
+
+
+@torch.library.custom_op("graphssl::self_logsumexp_backward", mutates_args=())
+def _self_backward(z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, bf16: bool) -> Tensor:
+    out: Tensor = _tier("self_logsumexp", z).self_logsumexp_backward(z, lse, grad, scale, skip_partner, bf16)
+    return out
+
+
+@torch.library.custom_op("graphssl::cross_logsumexp", mutates_args=())
+def _cross(
+    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, columns: bool, bound: float | None, bf16: bool
+) -> tuple[Tensor, Tensor]:
+    """Without ``columns`` the second result has no entries."""
+    out: tuple[Tensor, Tensor] = _tier("cross_logsumexp", x).cross_logsumexp_forward(
+        x, y, scale, skip_diagonal, bound, bf16, columns=columns
+    )
+    return out
+
+
+@torch.library.custom_op("graphssl::cross_logsumexp_backward", mutates_args=())
+def _cross_backward(
+    x: Tensor, y: Tensor, rows: Tensor, cols: Tensor, grad_rows: Tensor, grad_cols: Tensor,
+    scale: float, skip_diagonal: bool, need_y: bool, bf16: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """``cols`` and ``grad_cols`` may have no entries, and the second result has none unless ``need_y``."""
+    out: tuple[Tensor, Tensor] = _tier("cross_logsumexp", x).cross_logsumexp_backward(
+        x, y, rows, cols, grad_rows, grad_cols, scale, skip_diagonal, bf16, need_y=need_y
+    )
+    return out
+
+
+@_self.register_fake
+def _(z: Tensor, scale: float, skip_partner: bool, bound: float | None, bf16: bool) -> Tensor:
+    return z.new_empty(z.size(0))
+
+
+@_self_backward.register_fake
+def _(z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, bf16: bool) -> Tensor:
+    return z.new_empty(z.shape)
+
+
+@_cross.register_fake
+def _(
+    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, columns: bool, bound: float | None, bf16: bool
+) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.size(0)), x.new_empty(y.size(0) if columns else 0)
+
+
+@_cross_backward.register_fake
+def _(
+    x: Tensor, y: Tensor, rows: Tensor, cols: Tensor, grad_rows: Tensor, grad_cols: Tensor,
+    scale: float, skip_diagonal: bool, need_y: bool, bf16: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    return x.new_empty(x.shape), y.new_empty(y.size(0) if need_y else 0, y.size(1))
+
+
+def _keep_self(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    z, ctx.scale, ctx.skip_partner, _, ctx.bf16 = inputs
+    ctx.save_for_backward(z, output)
+
+
+def _self_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    return _self_backward(*ctx.saved_tensors, grad, ctx.scale, ctx.skip_partner, ctx.bf16), None, None, None, None
+
+
+def _keep_cross(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, y, ctx.scale, ctx.skip_diagonal, _, _, ctx.bf16 = inputs
+    ctx.save_for_backward(x, y, *output)
+
+
+def _cross_gradient(ctx: Any, grad_rows: Tensor, grad_cols: Tensor) -> tuple[Tensor | None, ...]:
+    need_y = ctx.needs_input_grad[1]
+    dx, dy = _cross_backward(*ctx.saved_tensors, grad_rows, grad_cols, ctx.scale, ctx.skip_diagonal, need_y, ctx.bf16)
+    return dx, dy if need_y else None, None, None, None, None, None
+
+
+_self.register_autograd(_self_gradient, setup_context=_keep_self)
+_cross.register_autograd(_cross_gradient, setup_context=_keep_cross)
