@@ -58,6 +58,7 @@ class InfoGraph(Method):
     1. The released code quotes the best test score over epochs and classifiers; here the encoder of the last epoch is
        evaluated, and nothing is chosen by a test score.
     2. The optional adversarial prior on graph codes is left out.
+    3. Above 4 million scores (nodes times graphs of a batch) the same loss is computed without keeping them.
 
     References
     ----------

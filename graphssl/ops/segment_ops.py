@@ -159,6 +159,8 @@ def _reduce_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return _share(grad, *extremes, index), None, None, None
     if ctx.reduce == "mean":
         grad = grad / _count(index, ctx.num_segments, grad)
+    if ctx.num_segments == 1:  # every row gets the same: nothing to write
+        return grad.expand(index.size(0), *grad.shape[1:]), None, None, None
     return grad.index_select(0, index), None, None, None
 
 
