@@ -121,7 +121,7 @@ def main() -> None:
             compared = measure.compare(
                 samples, baseline=present[0], path="contrast", n=nodes, threads=count, clock=clock
             )
-            for row in compared:
+            for row in compared if count == threads[0] else []:
                 argv = [__file__, "--threads", str(count), "--peak", str(nodes), row["variant"]]
                 row["bytes"] = measure.peak_memory(argv, threads=count)
                 print(f"  {row['variant']:32s} peak {row['bytes'] / 1e6:.0f} MB", flush=True)

@@ -64,7 +64,7 @@ class Adjacency:
 
     def matrix(self, *, transposed: bool = False) -> Tensor:
         """The CSR matrix, or its transpose, as a sparse tensor that shares memory with :meth:`parts`."""
-        _spend_beta_warning()
+        spend_beta_warning()
         shape = self.shape[::-1] if transposed else self.shape
         return torch.sparse_csr_tensor(*self.parts(transposed=transposed), size=shape, check_invariants=False)
 
@@ -217,7 +217,7 @@ def _entries(csr: CSR) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @functools.cache
-def _spend_beta_warning() -> None:
+def spend_beta_warning() -> None:
     """Torch warns once per process that CSR is in beta; let that happen here, unheard."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from graphssl.errors import InvalidGraphError
 from graphssl.ops import backend, native
-from graphssl.ops.adjacency import Adjacency
+from graphssl.ops.adjacency import Adjacency, spend_beta_warning
 from graphssl.ops.leaky import leaky_gradients, slope_to_use
 from graphssl.ops.segment import segment_reduce
 
@@ -151,6 +151,7 @@ def _product(
         return out
     if gather is not None:
         x = x[gather]
+    spend_beta_warning()
     csr = torch.sparse_csr_tensor(ptr, col, value, size=(num_rows, x.size(0)), check_invariants=False)
     if x.device.type == "cpu":
         # Torch's own row loop: it needs no MKL and was 1.3 times faster than MKL's product at D = 512.

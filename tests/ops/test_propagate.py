@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from tiers import TIERS, needs_cpp, tier
@@ -174,3 +177,15 @@ def test_few_rows_met_many_times(name, width):
         torch.testing.assert_close(product, dense @ weight)
         (gradient,) = torch.autograd.grad(product, weight, upstream)
         torch.testing.assert_close(gradient, dense.t() @ upstream)
+
+
+def test_a_first_product_warns_of_nothing():
+    """Torch announces once per process that CSR is in beta: in a process of its own, with warnings as errors."""
+    code = """
+import torch
+from graphssl.ops import backend, normalized_adjacency, spmm
+with backend.use("torch"):
+    assert spmm(normalized_adjacency(torch.tensor([[0], [1]]), 2), torch.ones(2, 3)).shape == (2, 3)
+"""
+    options = ["-W", "error", "-W", "ignore::DeprecationWarning"]
+    subprocess.run([sys.executable, *options, "-c", code], check=True, timeout=120)
