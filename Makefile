@@ -33,7 +33,7 @@ reproduce: .venv/ready  ## the committed accuracy tables (hours on two cores; re
 	$(BIN)/python -m pytest -m slow -q
 
 bench: .venv/ready  ## measure speed anew (an hour or more; PubMed's dense GRACE takes 12 GB), then the page of it
-	set -e; for script in dgi_step grace_epoch contrast segment ppr logistic growth; do \
+	set -e; for script in dgi_step grace_epoch contrast spmm segment ppr logistic growth; do \
 	  $(BIN)/python benchmarks/speed/$$script.py; done
 	$(BIN)/python docs/build_speed.py
 

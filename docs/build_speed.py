@@ -58,9 +58,7 @@ LEADS = {
         "growth: 1 is linear. It is fitted over the upper decade of N, where fixed costs no longer hide the growth, "
         "and in brackets over the full range. Criteria: at most 1.1 for time in the number of edges E (linear methods) "
         "and for memory in the number of nodes N (all methods); GRACE and GCA compare all pairs, so that their time "
-        "grows with N² at best. Arrays above 32 MiB (here from N = 131,072) are mapped anew by glibc at every use, "
-        "which adds to the time of the larger graphs; `--keep-memory` measures without that, as users can have it with "
-        "`MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000` in the environment.",
+        "grows with N² at best.",
     ),
     "gpu": (
         "On a GPU",

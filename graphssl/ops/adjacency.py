@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from typing import TypeAlias
@@ -61,6 +62,13 @@ class Adjacency:
         if self._transpose is None:
             self._transpose = _transpose(self._csr, self.shape)
         return self._transpose
+
+    def transpose(self) -> Adjacency:
+        """The transposed matrix, in the same memory."""
+        other = copy.copy(self)
+        other.shape = self.shape[::-1]
+        other._csr, other._transpose = self.parts(transposed=True), self.parts()
+        return other
 
     def matrix(self, *, transposed: bool = False) -> Tensor:
         """The CSR matrix, or its transpose, as a sparse tensor that shares memory with :meth:`parts`."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
-from graphssl.ops.adjacency import Adjacency, sparse_operator
+from graphssl.ops.adjacency import Adjacency
 from graphssl.ops.spmm import spmm
 
 __all__ = ["heat_coefficients", "heat_push", "ppr_coefficients", "ppr_push", "series_blocks", "series_rows"]
@@ -60,7 +60,7 @@ def series_rows(adjacency: Adjacency, seeds: Tensor, coefficients: Sequence[floa
     Tensor, shape (S, N)
         Of the dtype of A. The memory of three of these is needed.
     """
-    transposed = sparse_operator(adjacency.matrix(transposed=True))  # the columns of f(A^T) are the rows of f(A)
+    transposed = adjacency.transpose()  # the columns of f(A^T) are the rows of f(A)
     power = torch.zeros(adjacency.shape[0], seeds.numel(), dtype=adjacency.dtype, device=adjacency.device)
     power[seeds, torch.arange(seeds.numel(), device=seeds.device)] = 1
     total = coefficients[0] * power

@@ -97,6 +97,8 @@ def test_symmetric_matrix_is_stored_once():
     assert undirected.parts(transposed=True) is undirected.parts()
     directed = normalized_adjacency(GRAPHS["directed-path"][0], 4, norm="row")
     torch.testing.assert_close(directed.matrix(transposed=True).to_dense(), directed.to_dense().T)
+    torch.testing.assert_close(directed.transpose().to_dense(), directed.to_dense().T)
+    assert directed.transpose().transpose().parts() is directed.parts()
 
 
 def test_result_does_not_depend_on_threads():
