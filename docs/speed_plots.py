@@ -48,6 +48,9 @@ def draw(rows: list[Row]) -> Figure:
                 marker=MARKERS[number % len(MARKERS)], markersize=4.5, linewidth=1.4,
             )  # fmt: skip
         place.set(xscale="log", yscale="log", xlabel="nodes N", ylabel=label)
+        ticks = sorted({row["n"] for row in rows})
+        place.set_xticks(ticks, [f"{n:,}" for n in ticks], minor=False, rotation=30, ha="right", fontsize=8)
+        place.set_xticks([], minor=True)
         place.grid(color=LINE, alpha=0.25, linewidth=0.6)
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
