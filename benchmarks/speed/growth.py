@@ -1,8 +1,8 @@
 """Growth with the graph: time and memory of a full-batch training step on planted communities of 10^3 to 10^6 nodes.
 
 Mean degree 10, 64 features, width 64; a step is loss, backward, Adam and what the method does after it. Each (method,
-N) has a process of its own. Memory is the peak of the first two steps, above what the process held with the graph and
-the method in it; time is CPU time of one thread, the median of a few steps after those.
+N) has two processes of its own, for time and for memory. Memory is the peak of the first two steps, above what the
+process held with the graph and the method in it; time is CPU time of one thread, the median of a few steps after those.
 Least-squares slopes of log time against log E and of log memory against log N are printed over the full range and over
 the upper decade, where fixed costs no longer hide the growth. The criteria are for the upper decade: at most 1.1 for
 time of the linear methods and for memory of all; the time of all-pairs methods grows with N^2 by definition.
@@ -44,8 +44,8 @@ OPTIONS: dict[str, dict[str, int]] = {
 LIMIT = 1.1  # of a slope
 
 
-def one(name: str, nodes: int, repeats: int, keep: bool) -> None:
-    """In a process of its own: measure one method on one graph and hand the figures back."""
+def one(name: str, nodes: int, repeats: int, keep: bool, memory: bool) -> None:
+    """In a process of its own: measure time or memory of one method on one graph and hand the figures back."""
     graph = planted_communities(nodes, 10, num_features=WIDTH)
     for key in ("y", "train_mask", "val_mask", "test_mask"):
         del graph[key]
@@ -59,15 +59,17 @@ def one(name: str, nodes: int, repeats: int, keep: bool) -> None:
         optimizer.step()
         method.after_step(0.5)
 
-    with measure.watch_memory() as peak:
-        step()  # also makes what is kept: the normalised adjacency
-        step()
+    if memory:  # never in the process that is timed: watching changes how arrays are mapped
+        with measure.watch_memory() as peak:
+            step()  # also makes what is kept: the normalised adjacency
+            step()
+        measure.report(bytes=peak.bytes)
+        return
     if keep:
         measure.keep_memory()
-    times = measure.interleave({name: step}, repeats=repeats, warmup=1)[name]
+    times = measure.interleave({name: step}, repeats=repeats, warmup=3)[name]
     measure.report(
-        edges=graph.num_edges, seconds=measure.median(times), min=min(times), max=max(times), repeats=repeats,
-        bytes=peak.bytes,
+        edges=graph.num_edges, seconds=measure.median(times), min=min(times), max=max(times), repeats=repeats
     )  # fmt: skip
 
 
@@ -120,11 +122,12 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="keep rows already measured at this commit")
     parser.add_argument("--keep-memory", action="store_true", help="time with an allocator that keeps freed memory")
     parser.add_argument("--name", help="name of the results file; growth, or growth_kept with --keep-memory")
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--one", nargs=2, metavar=("METHOD", "N"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.one:
-        one(args.one[0], int(args.one[1]), args.repeats, args.keep_memory)
+        one(args.one[0], int(args.one[1]), args.repeats, args.keep_memory, args.memory)
         return
 
     name_of_file = args.name or ("growth_kept" if args.keep_memory else "growth")
@@ -140,9 +143,9 @@ def main() -> None:
                 continue
             rows.pop((name, nodes), None)
             try:
-                values = measure.child(
-                    [__file__, "--one", name, str(nodes), "--repeats", str(args.repeats), *keep], timeout=args.timeout
-                )
+                argv = [__file__, "--one", name, str(nodes), "--repeats", str(args.repeats), *keep]
+                values = measure.child(argv, timeout=args.timeout)
+                values |= measure.child([*argv, "--memory"], timeout=args.timeout)
             except (subprocess.TimeoutExpired, RuntimeError) as error:
                 print(f"{name:20s} {nodes:>9,} nodes: no figure, since {error}", flush=True)
                 failed += 1
