@@ -58,8 +58,8 @@ LEADS = {
         "growth: 1 is linear. It is fitted over the upper decade of N, where fixed costs no longer hide the growth, "
         "and in brackets over the full range. Criteria: at most 1.1 for time in the number of edges E (linear methods) "
         "and for memory in the number of nodes N (all methods); GRACE and GCA compare all pairs, so that their time "
-        "grows with N² at best. Where a file says that it was made before 2026-11-24, time was taken in the process "
-        "whose memory had been watched, which overstates the largest graphs: DGI at 300,000 nodes by about two.",
+        "grows with N² at best. Their rows were timed in the process "
+        "whose memory had been watched, which may overstate them.",
     ),
     "gpu": (
         "On a GPU",
