@@ -1,0 +1,156 @@
+"""The topology that samplers read: for each node its neighbours, in order, in two flat arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops.adjacency import check_edges
+
+__all__ = ["CSR"]
+
+DIRECTIONS = ("out", "in")
+
+
+@dataclass(frozen=True, eq=False)
+class CSR:
+    """Neighbours of node u: ``neighbour[ptr[u] : ptr[u + 1]]``, ascending; duplicate edges stand side by side.
+
+    Parameters
+    ----------
+    ptr : Tensor of int64, shape (N + 1,)
+    neighbour : Tensor of int32, shape (E,)
+    edge : Tensor of int64, shape (E,), optional
+        Which edge of the graph each entry is; None: the entries are the edges, in order.
+    weight : Tensor of float32, shape (E,), optional
+        Non-negative, of each entry; None: all equal.
+    time : Tensor of int64, shape (E,), optional
+        Time stamp of each entry.
+
+    Notes
+    -----
+    The arrays may be memory-mapped files; nothing here copies them. Build one with :meth:`from_edges`.
+    """
+
+    ptr: Tensor
+    neighbour: Tensor
+    edge: Tensor | None = None
+    weight: Tensor | None = None
+    time: Tensor | None = None
+
+    @classmethod
+    def from_edges(
+        cls,
+        edge_index: Tensor,
+        num_nodes: int,
+        *,
+        direction: str = "out",
+        weight: Tensor | None = None,
+        time: Tensor | None = None,
+    ) -> CSR:
+        """Compress the edges of a graph.
+
+        Parameters
+        ----------
+        edge_index : Tensor of int64, shape (2, E)
+            Sources and targets.
+        num_nodes : int
+            N, below 2^31.
+        direction : str
+            ``out``: the neighbours of u are the targets of its edges (walks follow edges); ``in``: the sources of the
+            edges that end in u (messages travel along edges, so these are sampled for message passing).
+        weight : Tensor, shape (E,), optional
+        time : Tensor of integers, shape (E,), optional
+
+        Raises
+        ------
+        InvalidGraphError
+            If an edge is outside the graph, or a weight is negative, NaN or infinite.
+        """
+        if direction not in DIRECTIONS:
+            raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
+        if num_nodes >= 2**31:
+            raise InvalidGraphError(f"expected fewer than 2^31 nodes, got {num_nodes}")
+        check_edges(edge_index, num_nodes)
+        row, col = edge_index if direction == "out" else edge_index.flip(0)
+        key = row * num_nodes + col
+        order = None
+        if bool((key[1:] < key[:-1]).any()):
+            order = torch.sort(key, stable=True).indices
+            row, col = row[order], col[order]
+        ptr = torch.zeros(num_nodes + 1, dtype=torch.int64, device=row.device)
+        torch.cumsum(torch.bincount(row, minlength=num_nodes), 0, out=ptr[1:])
+
+        def entries(values: Tensor | None, name: str, dtype: torch.dtype) -> Tensor | None:
+            if values is None:
+                return None
+            if values.numel() != edge_index.size(1):
+                raise InvalidGraphError(
+                    f"expected one {name} for each of {edge_index.size(1)} edges, got shape {tuple(values.shape)}"
+                )
+            values = values.detach().reshape(-1).to(dtype)
+            return values if order is None else values[order]
+
+        weight = entries(weight, "weight", torch.float32)
+        if weight is not None and not bool(((weight >= 0) & weight.isfinite()).all()):
+            raise InvalidGraphError("expected finite weights >= 0: they are the odds of being sampled")
+        return cls(ptr, col.to(torch.int32), order, weight, entries(time, "time stamp", torch.int64))
+
+    @property
+    def num_nodes(self) -> int:
+        """N."""
+        return self.ptr.numel() - 1
+
+    @property
+    def num_edges(self) -> int:
+        """E."""
+        return self.neighbour.numel()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays are."""
+        return self.ptr.device
+
+    @cached_property
+    def cumulative(self) -> Tensor | None:
+        """Sums of the weights of a node's entries up to and with each one, float64 (E,); None without weights."""
+        if self.weight is None:
+            return None
+        total = self.weight.double().cumsum(0)
+        before = torch.cat([total.new_zeros(1), total])[self.ptr[:-1]]  # (N,)
+        return total - torch.repeat_interleave(before, self.ptr.diff())
+
+    def edge_ids(self, entries: Tensor) -> Tensor:
+        """Which edges of the graph these entries are, int64."""
+        return entries if self.edge is None else self.edge[entries]
+
+    def to(self, device: str | torch.device) -> CSR:
+        """The same on another device."""
+        moved: dict[str, Any] = {
+            name: None if value is None else value.to(device)
+            for name in ("ptr", "neighbour", "edge", "weight", "time")
+            for value in [getattr(self, name)]
+        }
+        return replace(self, **moved)
+
+    def check_nodes(self, nodes: Tensor, name: str = "seeds") -> Tensor:
+        """``nodes`` as contiguous int64 on this device, when they are nodes of the graph.
+
+        Raises
+        ------
+        InvalidGraphError
+            If they are not integers of shape (S,), or one is not a node.
+        """
+        if nodes.dim() != 1 or nodes.is_floating_point() or nodes.dtype == torch.bool:
+            raise InvalidGraphError(
+                f"expected {name} as integers of shape (S,), got {tuple(nodes.shape)} of {nodes.dtype}"
+            )
+        nodes = nodes.to(self.device, torch.int64).contiguous()
+        if nodes.numel() and not 0 <= int(nodes.min()) <= int(nodes.max()) < self.num_nodes:
+            raise InvalidGraphError(f"{name} must be nodes of the graph, in [0, {self.num_nodes}): got one outside")
+        return nodes
