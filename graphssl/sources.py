@@ -82,7 +82,7 @@ def fetch(
     relative_path : str
         Path inside the mirror's layout, with forward slashes; the cache repeats it under ``raw/``.
     urls : sequence of str
-        ``https`` addresses, tried in order.
+        ``https`` addresses, tried in order; none when the file is published nowhere in this form.
     sha256 : str, optional
         Expected digest, checked wherever the file comes from. Without it a mirror's file is taken as it is, and a
         download is protected by TLS only: its digest is written beside it, so that later changes are noticed.
@@ -108,6 +108,11 @@ def fetch(
         _verify(found, sha256 or _recorded(found))
         return found
     target = _places(relative_path, root)[-1]
+    if not urls:
+        raise DownloadError(
+            f"{_absent(relative_path, root)}; no public address of it is known: put the file there, "
+            "or set GRAPHSSL_MIRROR to a folder that holds it (docs/mirror.md tells the layout)"
+        )
     if offline():
         raise DownloadError(f"{_absent(relative_path, root)}; GRAPHSSL_OFFLINE forbids downloading it")
     _download(urls, target, sha256, absent=_absent(relative_path, root))
@@ -176,7 +181,7 @@ def _download(urls: Sequence[str], target: Path, sha256: str | None, *, absent: 
                     temporary.write_text(f"{digest}  {target.name}\n")
             return
     raise DownloadError(
-        f"{absent}; downloading failed ({'; '.join(failures) or 'no address is known'}): "
+        f"{absent}; downloading failed ({'; '.join(failures)}): "
         "check the connection, or set GRAPHSSL_MIRROR to a folder that holds the file"
     )
 

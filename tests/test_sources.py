@@ -128,6 +128,15 @@ def test_offline_names_the_mirror_path(places, monkeypatch, web):
     assert isinstance(error.value, GraphSSLError)
 
 
+@pytest.mark.parametrize("offline", ["", "1"])
+def test_no_known_address_names_the_mirror_path(places, monkeypatch, web, offline):
+    monkeypatch.setenv("GRAPHSSL_OFFLINE", offline)
+    with pytest.raises(DownloadError, match=r"no public address.*GRAPHSSL_MIRROR") as error:
+        sources.fetch("a/b.txt", [])
+    assert str(places / "mirror/a/b.txt") in str(error.value)
+    assert web["log"] == []
+
+
 def test_only_tls(web):
     with pytest.raises(ConfigurationError, match="https"):
         sources.fetch("a/b.txt", ["http://x/b.txt"], HELLO)

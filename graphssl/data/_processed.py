@@ -14,7 +14,7 @@ from graphssl.errors import CorruptFileError, StorageError
 from graphssl.sources import home
 
 #: Raised when a reader changes what it returns.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 def processed(

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch_geometric.data import Data
 
-from graphssl.data import airports, builtin, npz, planetoid, tu, webkb
+from graphssl.data import airports, builtin, facebook100, musae, npz, planetoid, tu, webkb, wordnet
 from graphssl.data.graphs import GraphList
 from graphssl.errors import unknown_name
 
@@ -26,7 +26,8 @@ class DatasetInfo:
     level : str
         ``"node"`` (one graph, labels on nodes) or ``"graph"`` (many graphs, a label each).
     family : str
-        Which reader: planetoid, amazon, coauthor, citationfull, webkb, actor, airports, tu, builtin.
+        Which reader: planetoid, amazon, coauthor, citationfull, webkb, actor, airports, linkx, musae, wordnet, tu,
+        builtin.
     protocol : str
         Name of the default evaluation protocol.
     num_nodes, num_graphs : int or None
@@ -72,6 +73,17 @@ _FAMILIES = {
     "webkb": ("canonical", "https://github.com/graphdml-uiuc-jlu/geom-gcn", "not stated"),
     "actor": ("canonical", "https://github.com/graphdml-uiuc-jlu/geom-gcn", "not stated"),
     "airports": ("node-10fold", "https://github.com/leoribeiro/struc2vec", "MIT"),
+    "linkx": ("random-10-10-80", "https://github.com/CUAI/Non-Homophily-Large-Scale", "not stated"),
+    "musae": (
+        "random-10-10-80",
+        "https://github.com/EdisonLeeeee/GraphData, from https://github.com/benedekrozemberczki/MUSAE",
+        "MIT (MUSAE: GPL-3.0)",
+    ),
+    "wordnet": (
+        "canonical",
+        "https://github.com/globalwordnet/english-wordnet (Princeton WordNet and the Open English Wordnet team)",
+        "CC BY 4.0 and the WordNet licence",
+    ),
     "tu": ("tu-10fold", "https://chrsmrrs.github.io/datasets", "not stated"),
 }
 
@@ -96,6 +108,18 @@ _TABLE: dict[str, tuple[str, str, int, int, int]] = {
     "usa-airports": ("airports", "usa", 1190, 1190, 4),
     "brazil-airports": ("airports", "brazil", 131, 131, 4),
     "europe-airports": ("airports", "europe", 399, 399, 4),
+    "cornell5": ("linkx", "cornell5", 18660, 4735, 2),
+    "johns-hopkins55": ("linkx", "johnshopkins55", 5180, 2406, 2),
+    "amherst41": ("linkx", "amherst41", 2235, 1193, 2),
+    "reed98": ("linkx", "reed98", 962, 745, 2),
+    "facebook-pages": ("musae", "facebook_pages", 22470, 4714, 4),
+    "twitch-de": ("musae", "twitch_DE", 9498, 3170, 2),
+    "twitch-engb": ("musae", "twitch_ENGB", 7126, 3170, 2),
+    "twitch-es": ("musae", "twitch_ES", 4648, 3170, 2),
+    "twitch-fr": ("musae", "twitch_FR", 6549, 3170, 2),
+    "twitch-ptbr": ("musae", "twitch_PTBR", 1912, 3170, 2),
+    "twitch-ru": ("musae", "twitch_RU", 4385, 3170, 2),
+    "wordnet": ("wordnet", "open_english_wordnet", 107525, 1000, 45),
     "mutag": ("tu", "MUTAG", 188, 7, 2),
     "ptc-mr": ("tu", "PTC_MR", 344, 18, 2),
     "proteins": ("tu", "PROTEINS", 1113, 3, 2),
@@ -191,6 +215,12 @@ def load_dataset(name: str, root: str | Path | None = None) -> Data | GraphList:
         return webkb.read_webkb(raw, root=root)
     if info.family == "airports":
         return airports.read_airports(raw, root=root)
+    if info.family == "linkx":
+        return facebook100.read_facebook100(raw, root=root)
+    if info.family == "musae":
+        return musae.read_musae(raw, root=root)
+    if info.family == "wordnet":
+        return wordnet.read_wordnet(raw, root=root)
     if info.family == "tu":
         return GraphList(tu.read_tu(raw, root=root), name=name, num_classes=info.num_classes)
     if name == "digits-graphs":

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, remove_self_loops
 
+from graphssl.data._compact import integers
 from graphssl.data._processed import processed
 from graphssl.data._text import NPZ_ERRORS, corrupt, numbers, read_bytes, read_npz, table
 from graphssl.sources import fetch, find
@@ -129,22 +130,28 @@ def _one_hot(labels: np.ndarray) -> Tensor:
 def _from_compact(path: Path) -> Arrays:
     """The compact form lists each edge once, with nodes numbered inside their graph."""
     file = read_npz(path, ("src", "dst", "num_nodes", "num_edges", "y"))
-    sizes, num_edges = file["num_nodes"].astype(np.int64), file["num_edges"].astype(np.int64)
-    if file["src"].shape != file["dst"].shape or num_edges.sum() != file["src"].size:
-        raise corrupt(path, "src, dst and num_edges do not fit together")
-    start = np.repeat(np.cumsum(sizes) - sizes, num_edges)
-    source, target = file["src"] + start, file["dst"] + start
+    y = integers(file, "y", path, (None,), low=None)
+    sizes = integers(file, "num_nodes", path, y.shape)
+    num_edges = integers(file, "num_edges", path, y.shape)
+    first = np.cumsum(sizes) - sizes  # a graph's first node, nodes numbered through the whole set
+    graph = np.repeat(np.arange(y.size), num_edges)
+    source, target = (integers(file, key, path, graph.shape) for key in ("src", "dst"))
+    if (np.maximum(source, target) >= sizes[graph]).any():
+        raise corrupt(path, "an edge names a node outside its graph")
+    keep = source != target
+    start = first[graph[keep]]
+    source, target = source[keep] + start, target[keep] + start
     total = int(sizes.sum())
     keys = np.concatenate([source * total + target, target * total + source])
     keys.sort()
-    keys = keys[np.append(True, keys[1:] != keys[:-1])]
+    keys = keys[np.append(True, keys[1:] != keys[:-1])] if keys.size else keys
     source, target = np.divmod(keys, total)
-    graph = np.repeat(np.arange(sizes.size), sizes)[source]
+    graph = np.repeat(np.arange(y.size), sizes)[source]
     return {
-        "edge_index": (np.stack([source, target]) - (np.cumsum(sizes) - sizes)[graph]).astype(np.int32),
-        "num_edges": np.bincount(graph, minlength=sizes.size),
+        "edge_index": (np.stack([source, target]) - first[graph]).astype(np.int32),
+        "num_edges": np.bincount(graph, minlength=y.size),
         "num_nodes": sizes,
-        "y": np.unique(file["y"], return_inverse=True)[1].reshape(-1),
+        "y": np.unique(y, return_inverse=True)[1].reshape(-1),
     }
 
 
