@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 import torch
 from torch_geometric.data import Data
 
@@ -56,9 +55,11 @@ def read_facebook100(name: str, *, root: str | Path | None = None) -> Data:
     .. [1] Lim et al. Large Scale Learning on Non-Homophilous Graphs. NeurIPS 2021. arXiv:2110.14446.
     .. [2] Traud, Mucha, Porter. Social Structure of Facebook Networks. Physica A 2012. arXiv:1102.2166.
     """
+    from scipy.io import loadmat  # a tenth of a second, for these four sets only
+
     relative = f"linkx/{name}/raw/data.mat"
     path = fetch(relative, [f"{URL}/{_FILES[name]}"], SHA256[relative], root=root)
-    file = scipy.io.loadmat(str(path), variable_names=["A", "local_info"])
+    file = loadmat(str(path), variable_names=["A", "local_info"])
     adjacency = file["A"].tocsr().tocoo()
     info = file["local_info"].astype(np.int64)  # (N, 7): status, gender, and five more
     columns = [np.unique(column, return_inverse=True) for column in np.delete(info, 1, axis=1).T]
