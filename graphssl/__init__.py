@@ -32,7 +32,7 @@ _HOME = {
 }
 _MODULES = (
     "agreements", "critics", "data", "encoders", "estimators", "evaluation", "functional",
-    "heads", "methods", "ops", "pairs", "readouts", "testing", "training", "views",
+    "heads", "methods", "ops", "pairs", "readouts", "samplers", "testing", "training", "views",
 )  # fmt: skip
 __all__ = ["__version__", *_HOME]
 

@@ -51,8 +51,11 @@ class Method(nn.Module):
         """Work done once before training (a diffusion, a partition). The default changes nothing."""
         return data
 
-    def batches(self, data: Any, *, batch_size: int | None, seed: int) -> Iterable[Any] | None:
-        """One epoch of batches by the method's own sampler, or None for the standard loader."""
+    def batches(self, data: Any, *, batch_size: int | None, seed: int) -> Any:
+        """Epochs of batches by the method's own sampler (see ``graphssl.training.batches.Batches``), or None.
+
+        None: the standard ones. A :class:`graphssl.samplers.Loader` is what is wanted here.
+        """
         return None
 
     def after_step(self, progress: float) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "METHODS",
     "PROTOCOLS",
     "READOUTS",
+    "SAMPLERS",
     "VIEWS",
     "Entry",
     "Registry",
@@ -149,6 +150,7 @@ METHODS = Registry("method", "graphssl.methods")
 ENCODERS = Registry("encoder", "graphssl.encoders")
 READOUTS = Registry("readout", "graphssl.readouts")
 VIEWS = Registry("view", "graphssl.views")
+SAMPLERS = Registry("sampler", "graphssl.samplers")
 CRITICS = Registry("critic", "graphssl.critics")
 ESTIMATORS = Registry("estimator", "graphssl.estimators")
 AGREEMENTS = Registry("agreement", "graphssl.agreements")

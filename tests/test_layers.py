@@ -13,12 +13,12 @@ from graphssl.registry import METHODS
 PACKAGE = Path(graphssl.__file__).parent
 BASE = {"", "errors", "registry", "sources", "method"}
 TENSOR = ["ops", "pairs", "functional", "critics", "estimators", "agreements", "heads"]
-GRAPH = ["ops", "data", "encoders", "readouts", "views"]
+GRAPH = ["ops", "data", "encoders", "readouts", "views", "samplers"]
 ALLOWED = {name: set(TENSOR[: i + 1]) for i, name in enumerate(TENSOR)}
 ALLOWED |= {name: set(GRAPH[: i + 1]) for i, name in enumerate(GRAPH)}
 ALLOWED |= dict.fromkeys(BASE, BASE)
 ALLOWED["methods"] = {*TENSOR, *GRAPH, "methods"}
-ALLOWED["training"] = {"data", "training"}
+ALLOWED["training"] = {"data", "encoders", "samplers", "training"}
 ALLOWED["evaluation"] = {"ops", "data", "readouts", "training", "evaluation"}
 ALLOWED["bench"] = ALLOWED["evaluation"] | {"bench"}
 ALLOWED["testing"] = {*TENSOR, *GRAPH, "methods", "training", "evaluation", "bench", "testing"}
@@ -65,7 +65,7 @@ def test_imports_point_upwards(path: Path) -> None:
 @pytest.mark.parametrize("name", [e.name for e in METHODS if e.info["level"] == "any"])
 def test_methods_of_level_any_know_no_graph(name: str) -> None:
     path = Path(METHODS.get(name).module.__file__).relative_to(PACKAGE)
-    assert not imported_layers(path) & {"data", "encoders", "readouts", "views"}
+    assert not imported_layers(path) & {"data", "encoders", "readouts", "views", "samplers"}
     assert "torch_geometric" not in (PACKAGE / path).read_text()
 
 

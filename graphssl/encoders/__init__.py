@@ -3,6 +3,8 @@
 from graphssl.encoders.base import Encoder, Layer
 from graphssl.encoders.build import build_encoder
 from graphssl.encoders.external import as_encoder
+from graphssl.encoders.sampled import num_seeds
+from graphssl.encoders.smooth import encode_and_smooth
 from graphssl.encoders.stack import Stack
 
-__all__ = ["Encoder", "Layer", "Stack", "as_encoder", "build_encoder"]
+__all__ = ["Encoder", "Layer", "Stack", "as_encoder", "build_encoder", "encode_and_smooth", "num_seeds"]

@@ -18,6 +18,8 @@ __all__ = ["Encoder", "Layer", "adjacency_of", "linear", "node_features", "propa
 class Encoder(nn.Module):
     """Base of all encoders: ``forward(data) -> (N, out_channels)``.
 
+    Of a sampled batch, which has ``batch_size`` and its seeds first, only the seeds' rows are returned.
+
     Attributes
     ----------
     in_channels : int
@@ -50,12 +52,15 @@ class Layer(nn.Module):
         Whether ``x`` may be a sparse tensor.
     takes_activation : bool
         Whether ``forward`` takes the activation that follows as a third argument, to apply it at lower cost.
+    reads_edges : bool
+        Whether a node's output depends on its neighbours.
     """
 
     default_norm: ClassVar[str] = "none"
     norm_first: ClassVar[bool] = True
     takes_sparse: ClassVar[bool] = False
     takes_activation: ClassVar[bool] = False
+    reads_edges: ClassVar[bool] = True
 
     def forward(self, x: Tensor, data: Data) -> Tensor:
         """Map features, shape (N, in_channels), over the edges of ``data`` to (N, out_channels)."""
@@ -91,9 +96,11 @@ def adjacency_of(data: Data, x: Tensor, *, norm: str, self_loops: bool) -> Adjac
     """
     if data.edge_index is None:
         raise InvalidGraphError("the graph has no edge_index: give one of shape (2, E), with E = 0 for no edges")
-    weight = data.get("edge_weight")
     dtype = torch.promote_types(x.dtype, torch.float32)  # half precision features are summed in float32
-    return normalized_adjacency(data.edge_index, x.size(0), weight, norm=norm, self_loops=self_loops, dtype=dtype)
+    return normalized_adjacency(
+        data.edge_index, x.size(0), data.get("edge_weight"), norm=norm, self_loops=self_loops, dtype=dtype,
+        in_degree=data.get("in_degree"), norm_degree=data.get("norm_degree"),
+    )  # fmt: skip
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

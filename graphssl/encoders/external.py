@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from graphssl.data import graph_of_node
+from graphssl.data import NodeBlocks, graph_of_node
 from graphssl.encoders.base import Encoder, node_features
+from graphssl.encoders.sampled import num_seeds
 from graphssl.errors import ConfigurationError
 
 __all__ = ["External", "as_encoder"]
@@ -40,14 +41,19 @@ class External(Encoder):
             raise ConfigurationError(f"{type(self.module).__name__} has no reset_parameters()")
         reset()
 
-    def forward(self, data: Data) -> Tensor:
-        """Representations of all nodes, shape ``(N, out_channels)``.
+    def forward(self, data: Data | NodeBlocks) -> Tensor:
+        """Representations of all nodes, shape ``(N, out_channels)``; of a sampled batch, of its seeds.
 
         Raises
         ------
         ConfigurationError
-            If the module returns anything but one tensor of that shape.
+            If the module returns anything but one tensor of that shape, or is to go through blocks of nodes.
         """
+        if isinstance(data, NodeBlocks):
+            raise ConfigurationError(
+                f"{type(self.module).__name__} cannot be taken apart into layers, which embedding in blocks needs: "
+                "use an encoder by name (gcn, gin, sage, gat, mlp), or embed the whole graph, without batch_size"
+            )
         out = self.module(data) if self.takes == ("data",) else self._call(data)
         name = type(self.module).__name__
         if not isinstance(out, Tensor):
@@ -60,7 +66,7 @@ class External(Encoder):
                 f"expected {name} to return ({data.num_nodes}, {self.out_channels}), got {tuple(out.shape)}; "
                 "set its attribute out_channels to the width it returns"
             )
-        return out
+        return out[: num_seeds(data)]
 
     def _call(self, data: Data) -> Any:
         x = node_features(data, self.in_channels)

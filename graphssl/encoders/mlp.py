@@ -22,6 +22,7 @@ class MLPLayer(Layer):
     """
 
     takes_sparse = True
+    reads_edges = False
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
         super().__init__()

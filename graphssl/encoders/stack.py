@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
+from graphssl.data import NodeBlocks
 from graphssl.encoders.activations import make_activation
 from graphssl.encoders.base import Encoder, Layer, linear, node_features
+from graphssl.encoders.blockwise import outputs_in_blocks
 from graphssl.encoders.norms import NoNorm, make_norm
+from graphssl.encoders.sampled import keep_reachable, num_seeds
 from graphssl.errors import ConfigurationError, InvalidGraphError, unknown_name
 
 __all__ = ["Stack"]
@@ -85,7 +88,7 @@ class Stack(Encoder):
             raise ConfigurationError(f"dropout is a probability in [0, 1), got {dropout}")
         if len(layers) == 0 or len(widths) != len(layers) + 1:
             raise ConfigurationError(f"expected L + 1 widths for L >= 1 layers, got {len(widths)} for {len(layers)}")
-        self.dropout, self.jumping = dropout, jumping
+        self.dropout, self.jumping, self.widths = dropout, jumping, tuple(widths)
         self.in_channels = widths[0]
         self.out_channels = sum(widths[1:]) if jumping == "cat" else widths[-1]
         self.layers = nn.ModuleList(layers)
@@ -108,32 +111,44 @@ class Stack(Encoder):
             if module is not self and reset is not None:
                 reset()
 
-    def forward(self, data: Data) -> Tensor:
-        """Representations of all nodes, shape ``(N, out_channels)``.
+    def forward(self, data: Data | NodeBlocks) -> Tensor:
+        """Representations of all nodes, shape ``(N, out_channels)``; of a sampled batch, of its seeds.
 
         Parameters
         ----------
         data : Data
-            With ``x`` (N, in_channels), ``edge_index`` (2, E) and, if wanted, ``edge_weight`` (E,).
+            With ``x`` (N, in_channels), ``edge_index`` (2, E) and, if wanted, ``edge_weight`` (E,). Or
+            :class:`~graphssl.data.NodeBlocks`: then layer by layer over blocks of nodes, in bounded memory.
         """
+        if isinstance(data, NodeBlocks):
+            return self._combine(outputs_in_blocks(self, data))
         h = self._input(data)  # (N, F)
         outputs = []
-        for position, layer in enumerate(self.layers):
-            h = self._drop(h)
-            norm, activation = self.norms[position], self.activations[position]
-            if layer.takes_activation and isinstance(norm, NoNorm) and len(self.skips) == 0:
-                h = layer(h, data, activation)
-            else:
-                out = layer(h, data)
-                if len(self.skips) > 0:
-                    out = out + self._skip(position, h)
-                h = activation(norm(out, data)) if layer.norm_first else norm(activation(out), data)
+        for position in range(len(self.layers)):
+            h = self.layer(position, h, data)
             outputs.append(h)
+            h, data = keep_reachable(h, data, layers_left=len(self.layers) - 1 - position)
+        seeds = num_seeds(data)
+        return self._combine(outputs if seeds is None else [out[:seeds] for out in outputs])
+
+    def layer(self, position: int, h: Tensor, data: Data) -> Tensor:
+        """One layer with its dropout, skip connection, normalisation and activation: (N, in) to (N, out)."""
+        h = self._drop(h)
+        layer, norm, activation = self.layers[position], self.norms[position], self.activations[position]
+        if layer.takes_activation and isinstance(norm, NoNorm) and len(self.skips) == 0:
+            return layer(h, data, activation)
+        out = layer(h, data)
+        if len(self.skips) > 0:
+            out = out + self._skip(position, h)
+        return activation(norm(out, data)) if layer.norm_first else norm(activation(out), data)
+
+    def _combine(self, outputs: Sequence[Tensor]) -> Tensor:
+        """What is returned of the layers' outputs."""
         if self.jumping == "cat":
             return torch.cat(outputs, dim=1)
         if self.jumping == "max":
             return torch.stack(outputs).amax(dim=0)
-        return torch.stack(outputs).sum(dim=0) if self.jumping == "sum" else h
+        return torch.stack(outputs).sum(dim=0) if self.jumping == "sum" else outputs[-1]
 
     def _input(self, data: Data) -> Tensor:
         x = node_features(data, self.in_channels)

@@ -11,9 +11,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch_geometric.data import Data
 
 from graphssl.data import num_features
-from graphssl.encoders import build_encoder
+from graphssl.encoders import build_encoder, encode_and_smooth
 from graphssl.method import Method, Recipe, register
-from graphssl.ops import normalized_adjacency, spmm
 from graphssl.views import ShuffleFeatures, two_edge_and_feature_views
 
 
@@ -67,14 +66,7 @@ class GGD(Method):
 
     def embed(self, graph: Data) -> Tensor:
         """The encoder's output plus its copy propagated ``hops`` times, shape (N, D)."""
-        h = self.encoder(graph)  # (N, D)
-        if self.hops == 0:
-            return h
-        adjacency = normalized_adjacency(graph.edge_index, h.size(0), graph.get("edge_weight"))
-        propagated = h
-        for _ in range(self.hops):
-            propagated = spmm(adjacency, propagated)
-        return h + propagated
+        return encode_and_smooth(self.encoder, graph, self.hops)
 
     @classmethod
     def from_options(

@@ -1,6 +1,6 @@
 """Primitives the rest is built on: segment reductions and sparse products, one dispatch point each."""
 
-from graphssl.ops.adjacency import Adjacency, check_edges, normalized_adjacency, sparse_operator
+from graphssl.ops.adjacency import Adjacency, check_edges, gcn_degree, normalized_adjacency, sparse_operator
 from graphssl.ops.contrast import cross_logsumexp, self_logsumexp
 from graphssl.ops.features import derive_features, is_constant, project
 from graphssl.ops.leaky import PReLU
@@ -15,6 +15,7 @@ __all__ = [
     "cross_logsumexp",
     "derive_features",
     "forget",
+    "gcn_degree",
     "is_constant",
     "normalized_adjacency",
     "project",

@@ -14,7 +14,7 @@ from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops.memory import remember
 from graphssl.ops.segment import segment_reduce
 
-__all__ = ["Adjacency", "check_edges", "normalized_adjacency", "sparse_operator"]
+__all__ = ["Adjacency", "check_edges", "gcn_degree", "normalized_adjacency", "sparse_operator"]
 
 NORMS = ("sym", "row", "none")
 CSR: TypeAlias = tuple[Tensor, Tensor, Tensor]  # pointers to rows, columns, values
@@ -91,6 +91,8 @@ def normalized_adjacency(
     norm: str = "sym",
     self_loops: bool = True,
     dtype: torch.dtype | None = None,
+    in_degree: Tensor | None = None,
+    norm_degree: Tensor | None = None,
 ) -> Adjacency:
     r"""The propagation matrix of a graph.
 
@@ -112,6 +114,12 @@ def normalized_adjacency(
         (the last one, if there are several), others weigh 1.
     dtype : torch.dtype, optional
         Of the entries; default that of ``edge_weight``, or torch's default.
+    in_degree : Tensor, shape (N,), optional
+        For a sampled part of a larger graph: how many edges end in each node there. What a node receives over the k
+        edges that are here is scaled by in_degree / k (``sym`` and ``none``), so that it is on average what it receives
+        in the whole graph, and equal to it where all edges are here.
+    norm_degree : Tensor, shape (N,), optional
+        The same for :math:`d` under ``sym`` with self-loops: the node's degree, loop included, in the larger graph.
 
     Returns
     -------
@@ -143,8 +151,18 @@ def normalized_adjacency(
         dtype = torch.get_default_dtype() if edge_weight is None else edge_weight.dtype
     build = functools.partial(_build, num_nodes=num_nodes, norm=norm, self_loops=self_loops, dtype=dtype)
     if edge_weight is not None and edge_weight.requires_grad:
-        return build(edge_index, edge_weight)
-    return remember(build, edge_index, edge_weight, key=(num_nodes, norm, self_loops, dtype))
+        return build(edge_index, edge_weight, in_degree, norm_degree)
+    key = (num_nodes, norm, self_loops, dtype)
+    return remember(build, edge_index, edge_weight, in_degree, norm_degree, key=key)
+
+
+def gcn_degree(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Tensor:
+    """The degrees by which the GCN normalises, (N,): weights of the edges that end in a node, with one self-loop."""
+    check_edges(edge_index, num_nodes)
+    col, row = edge_index
+    weight = edge_weight.view(-1).float() if edge_weight is not None else torch.ones(col.size(0), device=col.device)
+    row, _, weight = _with_self_loops(row, col, weight, num_nodes)
+    return segment_reduce(weight, row, num_nodes)
 
 
 def sparse_operator(matrix: Tensor) -> Adjacency:
@@ -159,15 +177,29 @@ def _build_operator(matrix: Tensor, _: Tensor | None = None) -> Adjacency:
 
 
 def _build(
-    edge_index: Tensor, edge_weight: Tensor | None, *, num_nodes: int, norm: str, self_loops: bool, dtype: torch.dtype
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    in_degree: Tensor | None,
+    norm_degree: Tensor | None,
+    *,
+    num_nodes: int,
+    norm: str,
+    self_loops: bool,
+    dtype: torch.dtype,
 ) -> Adjacency:
     check_edges(edge_index, num_nodes)
     col, row = edge_index
     weight = edge_weight.view(-1).to(dtype) if edge_weight is not None else col.new_ones(col.size(0), dtype=dtype)
+    if in_degree is not None and norm != "row":
+        here = torch.bincount(row, minlength=num_nodes).clamp(min=1)
+        weight = weight * (in_degree / here).to(dtype)[row]
     if self_loops:
         row, col, weight = _with_self_loops(row, col, weight, num_nodes)
     if norm != "none":
-        degree = segment_reduce(weight, row, num_nodes)  # (N,)
+        if norm == "sym" and self_loops and norm_degree is not None:
+            degree = norm_degree.to(dtype)
+        else:
+            degree = segment_reduce(weight, row, num_nodes)  # (N,)
         # The place of a zero is filled before the power: its gradient would be infinite.
         isolated = degree == 0
         if norm == "row":

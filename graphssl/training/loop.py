@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch_geometric.data import Data
 
-from graphssl.data import check_graph
+from graphssl.data import NodeBlocks, check_graph
 from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
 from graphssl.method import Method, seeded
-from graphssl.training.batches import GraphBatches, is_graph_list, without_labels
+from graphssl.training.batches import Batches, GraphBatches, is_graph_list, node_batches, without_labels
 from graphssl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphssl.training.history import History
 from graphssl.training.optim import build_optimizer, learning_rate
@@ -29,6 +29,8 @@ __all__ = ["embed_data", "resolve_device", "train"]
 
 MEASURED = 10  # collapse measures taken over a run
 MEASURED_ROWS = 1024  # rows of the embedding they are taken on
+CHECKED_ROWS = 2**16  # rows looked at together: of a mapped file no more than these need to be in memory
+DEFAULT_BLOCK_BYTES = 2**28
 
 
 def train(
@@ -46,6 +48,7 @@ def train(
     clip_norm: float | None = None,
     patience: int | None = None,
     batch_size: int | None = None,
+    num_neighbors: Sequence[int] | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
     progress: bool = False,
@@ -63,7 +66,9 @@ def train(
     method : Method
         Moved to ``device``, left in ``eval`` mode.
     data : Data or list of Data
-        One graph, trained on whole, or many, in shuffled batches.
+        One graph, trained on whole, or in shuffled batches of nodes with sampled neighbours when ``batch_size`` is
+        given; or many, in shuffled batches. One graph may also be a DiskGraph or (FeatureStore, GraphStore): such a
+        graph is read in batches only, and its features are not checked beforehand.
     steps, epochs : int, optional
         Optimiser steps, or passes over the data; 200 steps when neither is given. With one graph they are the same.
     max_steps : int, optional
@@ -77,7 +82,9 @@ def train(
     patience : int, optional
         Stop after this many epochs without a lower mean training loss, and keep the weights of the best one.
     batch_size : int, optional
-        Graphs in a batch (default 128).
+        Graphs in a batch (default 128), or nodes of one graph (default: all, whole).
+    num_neighbors : sequence of int, optional
+        With batches of nodes, how many neighbours of a node are sampled at each hop; default 10 for each layer.
     checkpoint : path, optional
         Written every ``checkpoint_every`` steps and at the end. If it exists, training goes on from there, and the
         result equals that of an uninterrupted run bit for bit (on CPU).
@@ -105,7 +112,7 @@ def train(
             check_graph(graph)
     with seeded(seed):
         data = method.prepare(without_labels(data))
-        loader = GraphBatches(data, batch_size=batch_size, seed=seed, device=target)
+        loader = _batches(method, data, batch_size=batch_size, num_neighbors=num_neighbors, seed=seed)
         total = epochs * len(loader) if epochs is not None else (200 if steps is None else steps)
         total = total if max_steps is None else min(total, max_steps)
         if total < 0:
@@ -143,10 +150,10 @@ def train(
         with progress_bar(total, initial=history.steps, enabled=progress) as report:
             while history.steps < total and not stopped:
                 epoch, done = divmod(history.steps, len(loader))
-                for number, batch in enumerate(loader.epoch(epoch)):
-                    if number < done:  # a resumed run: these batches have been used
-                        continue
+                # A resumed run begins after the batches that have been used.
+                for number, batch in enumerate(loader.epoch(epoch, start=done), done):
                     started = time.perf_counter()
+                    batch = batch.to(target)
                     method.train()
                     for group in update.param_groups:
                         group["lr"] = learning_rate(history.steps, total, lr=lr, schedule=schedule, warmup=warmup)
@@ -188,6 +195,20 @@ def train(
         return history
 
 
+def _batches(
+    method: Method, data: Any, *, batch_size: int | None, num_neighbors: Sequence[int] | None, seed: int
+) -> Batches:
+    """The method's own batches, else the standard ones."""
+    own = method.batches(data, batch_size=batch_size, seed=seed)
+    if own is not None:
+        return own
+    if is_graph_list(data) or (batch_size is None and isinstance(data, Data)):
+        return GraphBatches(data, batch_size=batch_size, seed=seed)
+    if batch_size is None:
+        raise ConfigurationError(f"a {type(data).__name__} is read in batches: give batch_size, such as 1024")
+    return node_batches(data, method=method, batch_size=batch_size, num_neighbors=num_neighbors, seed=seed)
+
+
 def _non_finite(value: float, history: History, epoch: int, batch: int, checkpoint: str | Path | None) -> str:
     last = f"the last finite loss was {history.loss[-1]:.4g}" if history.loss else "no step had succeeded"
     kept = (
@@ -212,9 +233,25 @@ def _embed(method: Method, batch: Any) -> Tensor:
 
 
 def embed_data(
-    method: Method, data: Any, *, batch_size: int | None = None, device: str | torch.device = "auto"
+    method: Method,
+    data: Any,
+    *,
+    batch_size: int | None = None,
+    memory_bytes: int | None = None,
+    device: str | torch.device = "auto",
 ) -> Tensor:
     """Embed a graph, or a list of graphs in blocks, in eval mode and without gradients.
+
+    Parameters
+    ----------
+    method : Method
+    data : Data, list of Data, DiskGraph or (FeatureStore, GraphStore)
+    batch_size : int, optional
+        Graphs in a block. For one graph: that it is not embedded whole, but in blocks of nodes, each with all its
+        neighbours, layer by layer; how large they are is ``memory_bytes``'s affair.
+    memory_bytes : int, optional
+        What a block of nodes may take, about, default 256 MiB; implies blocks. A result larger than this is a file
+        without a name, mapped into memory, gone with the tensor.
 
     Returns
     -------
@@ -228,9 +265,14 @@ def embed_data(
     """
     target = resolve_device(device)
     method.to(target)
-    loader = GraphBatches(method.prepare(without_labels(data)), batch_size=batch_size, seed=0, device=target)
-    embedding = torch.cat([_embed(method, batch).cpu() for batch in loader.in_order()])
-    if not torch.isfinite(embedding).all():
+    data = method.prepare(without_labels(data))
+    if not is_graph_list(data) and (batch_size or memory_bytes or not isinstance(data, Data)):
+        graph = NodeBlocks(data, memory_bytes=memory_bytes or DEFAULT_BLOCK_BYTES, device=target)
+        embedding = _embed(method, graph)
+    else:
+        loader = GraphBatches(data, batch_size=batch_size, seed=0)
+        embedding = torch.cat([_embed(method, batch.to(target)).cpu() for batch in loader.in_order()])
+    if not all(bool(torch.isfinite(rows).all()) for rows in embedding.split(CHECKED_ROWS)):
         raise InvalidGraphError("the embedding has NaN or infinite entries: check the features for extreme values")
     return embedding
 

@@ -3,66 +3,16 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphssl.data import num_graphs, num_nodes
+from graphssl.data import Kind, attribute_kinds, num_graphs, num_nodes, take_rows
 from graphssl.views.base import edge_index_of
 
-__all__ = ["attribute_kinds", "copy_graph", "replace_edges", "take_edges", "take_nodes"]
-
-Kind = Literal["node", "edge"]
-
-# Names whose meaning is fixed by PyG; every other attribute is judged by its slices and its size.
-_NODE_NAMES = frozenset({"x", "pos", "batch", "n_id", "node_type", "train_mask", "val_mask", "test_mask"})
-_EDGE_NAMES = frozenset({"edge_index", "edge_attr", "edge_weight", "edge_type", "e_id"})
-_OTHER_NAMES = frozenset({"ptr", "num_nodes", "edge_label", "edge_label_index", "input_id", "batch_size"})
-
-
-def attribute_kinds(data: Data) -> dict[str, Kind]:
-    """Which attributes hold one row per node and which one per edge; the others are left out.
-
-    Known names decide first; then, for a PyG batch, the slices it was collated with; then the size.
-    Where the numbers of nodes and edges are equal, a name that contains "edge" is per edge. One
-    row for each graph is taken for per-edge only under such a name: it rather belongs to the graph.
-    """
-    nodes, edges = num_nodes(data), -1 if data.edge_index is None else data.edge_index.size(1)
-    kinds = {key: _kind(data, key, nodes, edges) for key in data.keys()}  # noqa: SIM118 (Data iterates otherwise)
-    return {key: kind for key, kind in kinds.items() if kind is not None}
-
-
-def _kind(data: Data, key: str, nodes: int, edges: int) -> Kind | None:
-    value = data[key]
-    slices: dict[str, Any] = getattr(data, "_slice_dict", None) or {}
-    if key in _OTHER_NAMES or key.endswith("_ptr"):
-        return None
-    if isinstance(value, list | tuple) and not slices:  # a batch keeps one entry per graph in a list
-        rows = len(value)
-    elif isinstance(value, Tensor | np.ndarray) and value.ndim > 0:
-        rows = value.shape[-1] if key == "edge_index" else value.shape[0]
-    else:
-        return None
-
-    per_node, per_edge = rows == nodes, rows == edges
-    if key in _NODE_NAMES:
-        return "node" if per_node else None
-    if key in _EDGE_NAMES:
-        return "edge" if per_edge else None
-    if "index" in key:  # numbers of nodes, not rows of edges
-        return "node" if per_node and "edge" not in key and np.ndim(value) == 1 else None
-    per_graph = rows == num_graphs(data)
-    if isinstance(slices.get(key), Tensor):
-        own = slices[key].cpu()
-        per_graph = bool((own.diff() == 1).all())
-        per_node = per_node and torch.equal(own, data.ptr.cpu())
-        per_edge = per_edge and "edge_index" in slices and torch.equal(own, slices["edge_index"].cpu())
-    if per_edge and "edge" in key:
-        return "edge"
-    return "node" if per_node else "edge" if per_edge and not per_graph else None
+__all__ = ["copy_graph", "replace_edges", "take_edges", "take_nodes"]
 
 
 def copy_graph(data: Data, **changes: Any) -> Data:
@@ -93,7 +43,9 @@ def take_edges(data: Data, index: Tensor, *, edge_index: Tensor | None = None) -
     """
     kinds = attribute_kinds(data)
     positions = index.nonzero().view(-1) if index.dtype == torch.bool else index
-    new = {key: _take(data[key], positions) for key, kind in kinds.items() if kind == "edge" and key != "edge_index"}
+    new = {
+        key: take_rows(data[key], positions) for key, kind in kinds.items() if kind == "edge" and key != "edge_index"
+    }
     new["edge_index"] = edge_index_of(data).index_select(1, positions) if edge_index is None else edge_index
     return _finish(copy_graph(data, **new), data, kinds, num_nodes(data))
 
@@ -120,11 +72,17 @@ def take_nodes(data: Data, keep: Tensor) -> Data:
     if data.edge_index is not None:
         edge_index = edge_index_of(data)
         inside = (keep[edge_index[0]] & keep[edge_index[1]]).nonzero().view(-1)  # (E',)
-        new |= {key: _take(data[key], inside) for key, kind in kinds.items() if kind == "edge" and key != "edge_index"}
+        new |= {
+            key: take_rows(data[key], inside) for key, kind in kinds.items() if kind == "edge" and key != "edge_index"
+        }
         new["edge_index"] = (keep.cumsum(0) - 1)[edge_index.index_select(1, inside)]
-    new |= {key: _take(data[key], positions) for key, kind in kinds.items() if kind == "node"}
+    new |= {key: take_rows(data[key], positions) for key, kind in kinds.items() if kind == "node"}
     numbering = [key for key in data.keys() if "index" in key or key == "face"]  # noqa: SIM118
     new |= {key: None for key in numbering if key != "edge_index" and key not in kinds}
+    if "batch_size" in data:  # a sampled batch: seeds first, then the nodes new at each hop
+        new["batch_size"] = int(keep[: data["batch_size"]].sum())
+        if "num_sampled_nodes" in data:
+            new["num_sampled_nodes"] = [int(hop.sum()) for hop in keep.split(list(data["num_sampled_nodes"]))]
     return _finish(copy_graph(data, **new), data, kinds | {"n_id": "node"}, positions.numel())
 
 
@@ -140,12 +98,8 @@ def replace_edges(data: Data, edge_index: Tensor, *, edge_weight: Tensor) -> Dat
     return _finish(copy_graph(data, **new), data, kinds, num_nodes(data))
 
 
-def _take(value: Any, positions: Tensor) -> Any:
-    if isinstance(value, Tensor):
-        return value.index_select(0, positions)
-    if isinstance(value, np.ndarray):
-        return value[positions.cpu().numpy()]
-    return type(value)(value[position] for position in positions.tolist())
+def _edge_attributes(kinds: dict[str, Kind]) -> list[str]:
+    return [key for key, kind in kinds.items() if kind == "edge" and key != "edge_index"]
 
 
 def _finish(out: Data, data: Data, kinds: dict[str, Kind], nodes: int) -> Data:

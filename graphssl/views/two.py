@@ -46,7 +46,7 @@ def align_rows(z1: Tensor, graph1: Data, z2: Tensor, graph2: Data) -> tuple[Tens
     Parameters
     ----------
     z1, z2 : Tensor, shapes (N1, D) and (N2, D)
-        One row for each node of ``graph1`` and ``graph2``.
+        One row for each node of ``graph1`` and ``graph2``; of sampled batches, for each seed.
     graph1, graph2 : Data
         Two views of one graph. A view that removed nodes names those it kept in ``n_id``.
 
@@ -58,6 +58,6 @@ def align_rows(z1: Tensor, graph1: Data, z2: Tensor, graph2: Data) -> tuple[Tens
     id1, id2 = graph1.get("n_id"), graph2.get("n_id")
     if id1 is id2 or (id1 is not None and id2 is not None and id1.shape == id2.shape and torch.equal(id1, id2)):
         return z1, z2
-    id1 = torch.arange(z1.size(0), device=z1.device) if id1 is None else id1
-    id2 = torch.arange(z2.size(0), device=z2.device) if id2 is None else id2
+    id1 = torch.arange(z1.size(0), device=z1.device) if id1 is None else id1[: z1.size(0)]
+    id2 = torch.arange(z2.size(0), device=z2.device) if id2 is None else id2[: z2.size(0)]
     return z1[torch.isin(id1, id2)], z2[torch.isin(id2, id1)]

@@ -1,0 +1,167 @@
+"""What samplers and blockwise inference read a graph through: its topology, and rows of what nodes and edges carry."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, FeatureStore, GraphStore
+
+from graphssl.data.attributes import attribute_kinds, take_rows
+from graphssl.data.graphs import num_features, num_nodes
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops import gcn_degree, remember
+from graphssl.ops.csr import CSR
+
+__all__ = ["GraphSource", "degrees", "graph_source"]
+
+
+@runtime_checkable
+class GraphSource(Protocol):
+    """A graph that is read in pieces; :class:`~graphssl.data.DiskGraph` is one, :func:`graph_source` makes others."""
+
+    num_nodes: int
+    num_features: int
+
+    def csr(self, direction: str = "out") -> CSR:
+        """The topology: neighbours along the edges (``out``) or against them (``in``)."""
+        ...
+
+    def node_rows(self, nodes: Tensor) -> dict[str, Any]:
+        """What these nodes carry: ``x`` (len(nodes), F) as float32, and other attributes by name."""
+        ...
+
+    def edge_rows(self, edges: Tensor) -> dict[str, Any]:
+        """What these edges carry (``edge_weight``, ``edge_attr``, ...), by name."""
+        ...
+
+    def norm_degree(self) -> Tensor | None:
+        """Weights of the edges that end in each node, with a self-loop on every node, (N,); None: edges, plus 1."""
+        ...
+
+
+def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str | None = None) -> GraphSource:
+    """The source that reads a graph.
+
+    Parameters
+    ----------
+    graph : Data, a pair (FeatureStore, GraphStore), or a GraphSource
+        Of a pair, the attributes of the first group (node type) and the edges of the first type, in any layout.
+    weight_attr, time_attr : str, optional
+        Of a ``Data``: which per-edge attributes hold the odds of an edge to be sampled (where it has them; else all
+        edges are equal) and its time stamp.
+
+    Raises
+    ------
+    InvalidGraphError
+        If it is none of these, or has no edges.
+    """
+    if isinstance(graph, Data):
+        return _InMemory(graph, weight_attr, time_attr)
+    if isinstance(graph, GraphSource):
+        return graph
+    if isinstance(graph, tuple) and len(graph) == 2:
+        features, topology = graph
+        if features is topology and isinstance(features, GraphSource):
+            return features
+        if isinstance(features, FeatureStore) and isinstance(topology, GraphStore):
+            return _Stores(features, topology)
+    raise InvalidGraphError(
+        f"expected one graph as Data, an open DiskGraph, or (FeatureStore, GraphStore), got {type(graph).__name__}"
+    )
+
+
+def degrees(source: GraphSource, nodes: Tensor) -> tuple[Tensor, Tensor]:
+    """Of these nodes, the number of edges that end in them, and what the GCN normalises by: float32 (len(nodes),)."""
+    ptr, norm = source.csr("in").ptr, source.norm_degree()
+    count = (ptr[nodes + 1] - ptr[nodes]).float()
+    return count, count + 1 if norm is None else norm[nodes]
+
+
+def _loops_and_weights(edge_index: Tensor, weight: Tensor | None, num_nodes: int) -> Tensor | None:
+    """The norm degree, or None where counting edges gives it."""
+    loops = edge_index[0] == edge_index[1]
+    if weight is None and not bool(loops.any()):
+        return None
+    return gcn_degree(edge_index, num_nodes, weight)
+
+
+class _InMemory:
+    """A ``Data``: nothing is copied, the topology is remembered for as long as the edges live."""
+
+    def __init__(self, data: Data, weight_attr: str | None, time_attr: str | None) -> None:
+        if data.edge_index is None:
+            raise InvalidGraphError("the graph has no edge_index: give one of shape (2, E), with E = 0 for no edges")
+        self.num_nodes, self.num_features = num_nodes(data), num_features(data)
+        self.data, self.kinds = data, attribute_kinds(data)
+        self.weight = data.get(weight_attr) if weight_attr else None
+        if time_attr and data.get(time_attr) is None:
+            raise ConfigurationError(f"the graph has no attribute {time_attr!r} to read time stamps from")
+        self.time = data.get(time_attr) if time_attr else None
+
+    def csr(self, direction: str = "out") -> CSR:
+        def build(edge_index: Tensor, weight: Tensor | None, time: Tensor | None) -> CSR:
+            return CSR.from_edges(edge_index, self.num_nodes, direction=direction, weight=weight, time=time)
+
+        key = ("csr", direction, self.num_nodes, self.time is None)
+        return remember(build, self.data.edge_index, self.weight, self.time, key=key)
+
+    def node_rows(self, nodes: Tensor) -> dict[str, Any]:
+        return {name: take_rows(self.data[name], nodes) for name, kind in self.kinds.items() if kind == "node"}
+
+    def norm_degree(self) -> Tensor | None:
+        def build(edge_index: Tensor, weight: Tensor | None) -> Tensor | None:
+            return _loops_and_weights(edge_index, weight, self.num_nodes)
+
+        return remember(build, self.data.edge_index, self.data.get("edge_weight"), key=("norm degree", self.num_nodes))
+
+    def edge_rows(self, edges: Tensor) -> dict[str, Any]:
+        names = (name for name, kind in self.kinds.items() if kind == "edge" and name != "edge_index")
+        return {name: take_rows(self.data[name], edges) for name in names}
+
+
+class _Stores:
+    """A pair of PyG stores: features are read row by row, the edges once, into memory."""
+
+    def __init__(self, features: FeatureStore, topology: GraphStore) -> None:
+        self.features, self.topology = features, topology
+        attributes = features.get_all_tensor_attrs()
+        group = attributes[0].group_name if attributes else None
+        self.attributes = {a.attr_name: a for a in attributes if a.group_name == group}
+        if "x" not in self.attributes:
+            raise InvalidGraphError(f"expected the feature store to hold 'x', it holds {sorted(self.attributes)}")
+        self.num_nodes, self.num_features = (int(n) for n in features.get_tensor_size(self.attributes["x"]))
+
+    @functools.cached_property
+    def _edge_index(self) -> Tensor:
+        attributes = self.topology.get_all_edge_attrs()
+        if not attributes:
+            raise InvalidGraphError("the graph store holds no edges")
+        first = attributes[0]
+        row, col = self.topology.get_edge_index(first)
+        if first.layout.value == "csr":
+            row = torch.repeat_interleave(torch.arange(row.numel() - 1), row.diff())
+        elif first.layout.value == "csc":
+            col = torch.repeat_interleave(torch.arange(col.numel() - 1), col.diff())
+        return torch.stack([row, col]).long()
+
+    def csr(self, direction: str = "out") -> CSR:
+        def build(edge_index: Tensor) -> CSR:
+            return CSR.from_edges(edge_index, self.num_nodes, direction=direction)
+
+        return remember(build, self._edge_index, key=("csr", direction))
+
+    def node_rows(self, nodes: Tensor) -> dict[str, Any]:
+        rows = {}
+        for name, attribute in self.attributes.items():
+            wanted = type(attribute)(**{**attribute.__dict__, "index": nodes})
+            rows[name] = self.features.get_tensor(wanted)
+        return {**rows, "x": rows["x"].float()}
+
+    def norm_degree(self) -> Tensor | None:
+        return _loops_and_weights(self._edge_index, None, self.num_nodes)
+
+    def edge_rows(self, edges: Tensor) -> dict[str, Any]:
+        return {}

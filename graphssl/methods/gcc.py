@@ -1,0 +1,259 @@
+"""GCC: a node's subgraph against another walk's subgraph of the same node; structure alone, for any graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Batch, Data
+
+from graphssl.data import graph_source, num_graphs
+from graphssl.encoders import build_encoder
+from graphssl.errors import ConfigurationError
+from graphssl.functional import info_nce_loss, queue_info_nce_loss
+from graphssl.heads import EMA, Queue
+from graphssl.method import Method, Recipe, register
+from graphssl.ops import Subgraphs, positional_embeddings, walk_subgraphs
+from graphssl.pairs import same_row
+from graphssl.readouts import SumReadout
+from graphssl.samplers import SeedLoader
+
+EMBEDDED = 1024  # subgraphs encoded together
+
+
+@dataclass(frozen=True)
+class Structures:
+    """Graphs without names or attributes, each with one marked node: what GCC's encoder reads.
+
+    Parameters
+    ----------
+    edge_index : Tensor of int64, shape (2, E)
+    batch : Tensor of int64, shape (N,)
+        The graph of each node.
+    position : Tensor, shape (N, 32)
+        Leading eigenvectors of the graph's normalised adjacency.
+    seed : Tensor of int64, shape (G,)
+        The marked node of each graph.
+    """
+
+    edge_index: Tensor
+    batch: Tensor
+    position: Tensor
+    seed: Tensor
+
+    @classmethod
+    def of(cls, found: Subgraphs, channels: int) -> Structures:
+        """Of subgraphs with their seeds first; the eigenvectors are computed here."""
+        batch = torch.repeat_interleave(torch.arange(found.ptr.numel() - 1, device=found.ptr.device), found.ptr.diff())
+        position = positional_embeddings(found.edge_index, found.ptr, channels)
+        return cls(found.edge_index, batch, position, found.ptr[:-1])
+
+    def to(self, device: torch.device) -> Structures:
+        """The same on another device."""
+        return Structures(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two samples of the same seeds."""
+
+    query: Structures
+    key: Structures
+
+    def to(self, device: torch.device) -> Pair:
+        """The same on another device."""
+        return Pair(self.query.to(device), self.key.to(device))
+
+
+class StructureEncoder(nn.Module):
+    """Eigenvectors, a degree embedding and a mark on the seed through a GIN: (G, D) of unit length."""
+
+    def __init__(
+        self, layers: nn.Module, degree_channels: int, max_degree: int, out_channels: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.degrees = nn.Embedding(max_degree + 1, degree_channels)
+        self.layers, self.dropout = layers, dropout
+        self.readout = SumReadout()
+        self.head = nn.Linear(layers.out_channels, out_channels)  # of all layers: a sum of one linear map of each
+
+    def forward(self, graphs: Structures) -> Tensor:
+        """Codes of the graphs' seeds."""
+        degree = torch.bincount(graphs.edge_index[1], minlength=graphs.batch.numel())  # (N,)
+        mark = torch.zeros(degree.numel(), 1, device=degree.device).index_fill_(0, graphs.seed, 1.0)
+        x = torch.cat([graphs.position, self.degrees(degree.clamp(max=self.degrees.num_embeddings - 1)), mark], dim=1)
+        h = self.layers(Data(x=x, edge_index=graphs.edge_index, batch=graphs.batch))  # (N, layers * hidden)
+        pooled = F.dropout(self.readout(h, graphs.batch, graphs.seed.numel()), self.dropout, self.training)
+        return F.normalize(self.head(pooled), dim=1, eps=1e-5)
+
+
+@register("gcc", level="node", paper="arXiv:2006.09963", tags=("contrastive", "structural", "pre-training"))
+class GCC(Method):
+    r"""Graph contrastive coding: subgraph instance discrimination.
+
+    .. math::
+        L = -\log \frac{e^{q^\top k_+ / \tau}}{\sum_{j=0}^{K} e^{q^\top k_j / \tau}}
+
+    q and :math:`k_+` are codes of two random walks' subgraphs around one node, the other :math:`k_j` of other nodes'
+    subgraphs: of the batch (end to end), or of a queue filled by a slowly moving copy of the encoder (MoCo).
+
+    Parameters
+    ----------
+    encoder : Structures -> (G, D) of unit length
+    walk_length : int
+        Moves of a walk.
+    restart_prob : float
+        Probability of going back to the seed before a move.
+    positional_channels : int
+        How many eigenvectors.
+    temperature : float
+        :math:`\tau`.
+    momentum : float or None
+        Of the encoder of keys; None: one encoder for both, without a queue (E2E).
+    queue_size : int
+        K, with a momentum.
+    views : int
+        A node's embedding is the mean over this many walks' subgraphs.
+
+    Notes
+    -----
+    1. A graph's own features are not read. One graph is embedded node by node, (N, D); a batch of graphs as a whole,
+       (G, D), the node of highest degree being marked.
+    2. Eigenvectors have the sign that makes their largest entry positive; the authors leave it to the solver.
+    3. Seeds of an epoch are drawn with odds degree^0.75, as many as there are nodes.
+
+    References
+    ----------
+    .. [1] Qiu, Chen, Dong, Zhang, Yang, Ding, Wang, Tang. GCC: Graph Contrastive Coding for Graph Neural Network
+       Pre-Training. KDD 2020. Equation 1, section 3.
+    """
+
+    equivariant = False  # walks are drawn by the numbers of nodes
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        walk_length: int = 256,
+        restart_prob: float = 0.8,
+        positional_channels: int = 32,
+        temperature: float = 0.07,
+        momentum: float | None = 0.999,
+        queue_size: int = 16_384,
+        out_channels: int = 64,
+        views: int = 2,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.temperature, self.views = encoder, temperature, views
+        self.walk_length, self.restart_prob = walk_length, restart_prob
+        self.positional_channels = positional_channels
+        self.target = None if momentum is None else EMA(encoder, momentum)
+        self.queue = None if momentum is None else Queue(queue_size, out_channels)
+        self._keys: Tensor | None = None
+
+    def batches(self, data: Any, *, batch_size: int | None, seed: int) -> SeedLoader:
+        """Pairs of subgraphs of seeds from all graphs, drawn by degree."""
+        return SeedLoader(data, self._pair, batch_size=batch_size or 32, power=0.75, seed=seed)
+
+    def _pair(self, csr: Any, seeds: Tensor, streams: Tensor, key: int) -> Pair:
+        """Two walks' subgraphs of each seed."""
+        query, other = (self._subgraphs(csr, seeds, 2 * streams + i, key) for i in (0, 1))
+        return Pair(query, other)
+
+    def _subgraphs(self, csr: Any, seeds: Tensor, streams: Tensor, key: int) -> Structures:
+        found = walk_subgraphs(csr, seeds, self.walk_length, restart=self.restart_prob, seed=key, streams=streams)
+        return Structures.of(found, self.positional_channels)
+
+    def loss(self, batch: Pair | Data) -> Tensor:
+        """InfoNCE of a batch of pairs, shape ``()``; a graph gives one pair for each node."""
+        if not isinstance(batch, Pair):
+            csr, key = graph_source(batch).csr("out"), int(torch.randint(2**62, ()))
+            nodes = torch.arange(csr.num_nodes)
+            batch = self._pair(csr, nodes, nodes, key).to(batch.edge_index.device)
+        q = self.encoder(batch.query)  # (B, D)
+        if self.target is None or self.queue is None:
+            if q.size(0) < 2:
+                raise ConfigurationError("a contrast needs at least two nodes: with one there is no negative")
+            return info_nce_loss(q @ self.encoder(batch.key).t(), same_row(q.size(0)), temperature=self.temperature)
+        self._keys = self.target(batch.key)  # (B, D)
+        return queue_info_nce_loss(q, self._keys, self._negatives(q), temperature=self.temperature)
+
+    def _negatives(self, q: Tensor) -> Tensor:
+        """The queue; while it is empty, the keys of the batch, in another order."""
+        assert self.queue is not None
+        assert self._keys is not None
+        return self.queue.values() if len(self.queue) else self._keys.roll(1, 0)
+
+    def after_step(self, progress: float) -> None:
+        """Move the encoder of keys, and queue its codes."""
+        if self.target is not None and self.queue is not None and self._keys is not None:
+            self.queue.push(self._keys)
+            self.target.update()
+            self._keys = None
+
+    def embed(self, graph: Any) -> Tensor:
+        """Codes of the nodes of one graph, (N, D), averaged over walks, or of the graphs of a batch, (G, D)."""
+        if isinstance(graph, Pair):
+            return self.encoder(graph.query)
+        if isinstance(graph, Batch):
+            return self._embed_graphs(graph)
+        source, device = graph_source(graph), next(self.parameters()).device
+        csr, codes = source.csr("out"), []
+        for nodes in torch.arange(source.num_nodes).split(EMBEDDED):
+            views = (self._subgraphs(csr, nodes, nodes * self.views + i, 0).to(device) for i in range(self.views))
+            codes.append(sum(self.encoder(view) for view in views) / self.views)
+        return torch.cat(codes)
+
+    def _embed_graphs(self, graphs: Any) -> Tensor:
+        degree = torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes)
+        ptr = graphs.ptr
+        seeds = [int(start + degree[start:end].argmax()) for start, end in zip(ptr[:-1], ptr[1:], strict=True)]
+        position = positional_embeddings(graphs.edge_index, ptr, self.positional_channels)
+        assert num_graphs(graphs) == len(seeds)
+        return self.encoder(Structures(graphs.edge_index, graphs.batch, position, torch.tensor(seeds, device=ptr.device)))
+
+    @classmethod
+    def from_options(
+        cls,
+        data: Any,
+        *,
+        encoder: str = "gin",
+        hidden_channels: int = 64,
+        out_channels: int | None = None,
+        num_layers: int = 5,
+        activation: str = "relu",
+        encoder_options: Mapping[str, Any] | None = None,
+        positional_channels: int = 32,
+        degree_channels: int = 16,
+        max_degree: int = 512,
+        dropout: float = 0.5,
+        walk_length: int = 256,
+        restart_prob: float = 0.8,
+        temperature: float = 0.07,
+        momentum: float | None = 0.999,
+        queue_size: int = 16_384,
+        views: int = 2,
+    ) -> GCC:
+        """Build from options: a GIN of five layers of width 64; ``momentum=None`` trains end to end."""
+        width = out_channels or hidden_channels
+        layers = build_encoder(
+            encoder, positional_channels + degree_channels + 1, hidden_channels=hidden_channels, num_layers=num_layers,
+            activation=activation, jumping="cat", **({"options": {"inner_norm": True}} if encoder == "gin" else {}),
+            **(encoder_options or {}),
+        )  # fmt: skip
+        return cls(
+            StructureEncoder(layers, degree_channels, max_degree, width, dropout), walk_length=walk_length,
+            restart_prob=restart_prob, positional_channels=positional_channels, temperature=temperature,
+            momentum=momentum, queue_size=queue_size, out_channels=width, views=views,
+        )  # fmt: skip
+
+
+_TRAINING = dict(steps=75_000, batch_size=32, lr=5e-3, weight_decay=1e-5, clip_norm=1.0, schedule="linear", warmup=0.1)
+RECIPES = {
+    "default": Recipe(training={**_TRAINING, "steps": 2000}),
+    "paper": Recipe(training=_TRAINING, source="section 4.1 of the paper; train.py of THUDM/GCC"),
+}

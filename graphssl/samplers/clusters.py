@@ -1,0 +1,136 @@
+"""Cluster batches: the graph cut into parts with few edges between them, some parts at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graphssl.data import graph_source
+from graphssl.errors import ConfigurationError, MissingExtraError
+from graphssl.ops import induced_subgraphs
+from graphssl.ops.csr import CSR
+from graphssl.samplers.loader import Loader
+
+__all__ = ["ClusterLoader", "partition"]
+
+
+def partition(csr: CSR, num_parts: int, *, seed: int = 0) -> Tensor:
+    """Cut an undirected graph into parts of about equal size with few edges between them, by METIS.
+
+    Parameters
+    ----------
+    csr : CSR
+        Both directions of every edge. Self-loops, duplicates and weights do not count.
+    num_parts : int
+    seed : int
+        Of METIS.
+
+    Returns
+    -------
+    Tensor of int64, shape (N,)
+        The part of each node; a part may be empty.
+
+    Raises
+    ------
+    MissingExtraError
+        Without the package ``pymetis``.
+
+    References
+    ----------
+    .. [1] Karypis, Kumar. A Fast and High Quality Multilevel Scheme for Partitioning Irregular Graphs. 1998.
+    """
+    if not 1 <= num_parts <= max(1, csr.num_nodes):
+        raise ConfigurationError(f"num_parts must be from 1 to the number of nodes, {csr.num_nodes}; got {num_parts}")
+    if num_parts == 1:
+        return torch.zeros(csr.num_nodes, dtype=torch.int64)
+    try:
+        import pymetis
+    except ImportError as error:
+        raise MissingExtraError("pymetis", "partition") from error
+    row = torch.repeat_interleave(torch.arange(csr.num_nodes), csr.ptr.diff().cpu())
+    col = csr.neighbour.cpu().long()
+    pairs = torch.unique(torch.cat([row * csr.num_nodes + col, col * csr.num_nodes + row]))  # sorted, symmetric
+    row, col = pairs // csr.num_nodes, pairs % csr.num_nodes
+    row, col = row[row != col], col[row != col]
+    ptr = torch.zeros(csr.num_nodes + 1, dtype=torch.int64)
+    torch.cumsum(torch.bincount(row, minlength=csr.num_nodes), 0, out=ptr[1:])
+    options = pymetis.Options(seed=seed)
+    adjacency = pymetis.CSRAdjacency(adj_starts=ptr.numpy(), adjacent=col.numpy())
+    _, parts = pymetis.part_graph(num_parts, adjacency=adjacency, options=options)
+    return torch.tensor(parts, dtype=torch.int64)
+
+
+class ClusterLoader(Loader):
+    """Batches of some clusters each, with all edges between their nodes: Cluster-GCN's batches.
+
+    Parameters
+    ----------
+    data : Data, DiskGraph, or (FeatureStore, GraphStore)
+    num_parts : int
+        Clusters, cut by METIS; see :func:`partition`.
+    parts : Tensor of int64, shape (N,), optional
+        The cluster of each node, instead.
+    batch_size : int
+        Clusters in a batch.
+    shuffle, seed, drop_last, transform, prefetch, workers, pin_memory
+        See :class:`Loader`.
+
+    Yields
+    ------
+    Data
+        With ``n_id`` and ``e_id``. All nodes count: there are no seeds.
+
+    References
+    ----------
+    .. [1] Chiang et al. Cluster-GCN. KDD 2019. arXiv:1905.07953, section 3.2.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        num_parts: int | None = None,
+        *,
+        parts: Tensor | None = None,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+        transform: Callable[[Data], Data] | None = None,
+        prefetch: int = 2,
+        workers: int = 1,
+        pin_memory: bool = False,
+    ) -> None:
+        self.source = graph_source(data)
+        if (num_parts is None) == (parts is None):
+            raise ConfigurationError("give num_parts or parts, one of them")
+        if parts is None:
+            assert num_parts is not None
+            parts = partition(self.source.csr("out"), num_parts, seed=seed)
+        elif parts.shape != (self.source.num_nodes,) or parts.dtype != torch.int64 or bool((parts < 0).any()):
+            raise ConfigurationError(
+                f"parts must be the number >= 0 of each node's part, int64 of shape ({self.source.num_nodes},); "
+                f"got {parts.dtype} of {tuple(parts.shape)}"
+            )
+        self.parts = parts
+        members = torch.argsort(parts, stable=True).split(torch.bincount(parts).tolist())
+        self.members = [nodes for nodes in members if nodes.numel()]
+        super().__init__(
+            len(self.members), batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last,
+            transform=transform, prefetch=prefetch, workers=workers, pin_memory=pin_memory,
+        )  # fmt: skip
+
+    def make(self, items: Tensor, key: int) -> Data:
+        """The batch of these clusters, without the empty ones."""
+        nodes = torch.cat([self.members[item] for item in items.tolist()])
+        found = induced_subgraphs(self.source.csr("out"), nodes, torch.tensor([0, nodes.numel()]))
+        data = Data(**self.source.node_rows(nodes), edge_index=found.edge_index)
+        for name, value in self.source.edge_rows(found.edge).items():
+            data[name] = value
+        data.n_id, data.e_id = nodes, found.edge
+        if "x" not in data:
+            data.num_nodes = nodes.numel()
+        return data

@@ -1,0 +1,170 @@
+"""Mini-batches of nodes with sampled neighbourhoods, in the layout of PyG's loader of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from graphssl.data import degrees, graph_source
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops import induced_subgraphs, sample_neighbours
+from graphssl.samplers.loader import Loader
+
+__all__ = ["NeighborLoader", "input_nodes_of"]
+
+SUBGRAPH_TYPES = ("directional", "induced")
+
+
+class NeighborLoader(Loader):
+    """Seeds and a sample of their neighbours, of their neighbours' neighbours, ...: GraphSAGE's batches.
+
+    Messages travel along edges, so the neighbours of a node are the sources of the edges that end in it.
+
+    Parameters
+    ----------
+    data : Data, DiskGraph, or (FeatureStore, GraphStore)
+        One graph. It is never copied.
+    num_neighbors : sequence of int
+        For each hop how many edges of a node are sampled at most; -1 takes all of them.
+    input_nodes : Tensor, optional
+        The seeds: ids (S,), or a mask (N,) of bool; default all nodes.
+    input_time : Tensor of int64, shape (S,), optional
+        Time of each seed: only edges that are not later are sampled. Needs ``time_attr`` and ``disjoint``.
+    replace : bool
+        Sample with replacement.
+    disjoint : bool
+        A tree of its own for each seed, named in ``batch``; else seeds share what they have in common.
+    subgraph_type : str
+        ``directional``: the sampled edges. ``induced``: all edges between the sampled nodes.
+    weight_attr, time_attr : str, optional
+        Per-edge attributes of a ``Data`` with the odds of being sampled, and the time stamps.
+    batch_size, shuffle, seed, drop_last, transform, prefetch, workers, pin_memory
+        See :class:`Loader`.
+
+    Yields
+    ------
+    Data
+        ``batch_size`` seeds stand first. ``n_id`` (N',) and ``e_id`` (E',): which nodes and edges of the graph these
+        are; ``input_id`` (B,): which of ``input_nodes`` the seeds are. ``num_sampled_nodes`` and
+        ``num_sampled_edges``: how many are new at each hop. What nodes and edges carry is there under its name.
+        ``in_degree`` and ``norm_degree`` (N',): of the nodes in the whole graph, unless sampled by weight; encoders
+        scale with them what a sample stands for.
+
+    Raises
+    ------
+    InvalidGraphError, ConfigurationError
+        If the graph, the seeds or the settings cannot be used.
+
+    Notes
+    -----
+    The same seed gives the same batches on every machine, with any number of threads. Seeds may repeat.
+
+    References
+    ----------
+    .. [1] Hamilton, Ying, Leskovec. Inductive Representation Learning on Large Graphs. 2017. arXiv:1706.02216.
+
+    Examples
+    --------
+    >>> import graphssl
+    >>> data = graphssl.load_dataset("karate")
+    >>> batch = next(iter(graphssl.samplers.NeighborLoader(data, num_neighbors=[3], batch_size=8)))
+    >>> batch.batch_size, batch.n_id[:8].tolist()
+    (8, [0, 1, 2, 3, 4, 5, 6, 7])
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        num_neighbors: Sequence[int],
+        input_nodes: Tensor | None = None,
+        input_time: Tensor | None = None,
+        *,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        replace: bool = False,
+        disjoint: bool = False,
+        subgraph_type: str = "directional",
+        weight_attr: str | None = None,
+        time_attr: str | None = None,
+        drop_last: bool = False,
+        transform: Callable[[Data], Data] | None = None,
+        prefetch: int = 2,
+        workers: int = 1,
+        pin_memory: bool = False,
+    ) -> None:
+        if subgraph_type not in SUBGRAPH_TYPES:
+            raise ConfigurationError(f"subgraph_type is one of {', '.join(SUBGRAPH_TYPES)}, got {subgraph_type!r}")
+        if not num_neighbors or any(int(k) != k or k < -1 for k in num_neighbors):
+            raise ConfigurationError(f"num_neighbors is a list of numbers >= -1, one a hop; got {num_neighbors!r}")
+        if input_time is not None and (time_attr is None or not disjoint):
+            raise ConfigurationError("input_time needs time_attr, and disjoint=True: seeds of different times")
+        self.source = graph_source(data, weight_attr=weight_attr, time_attr=time_attr)
+        self.num_neighbors, self.replace, self.disjoint = [int(k) for k in num_neighbors], replace, disjoint
+        self.subgraph_type, self.weighted = subgraph_type, weight_attr is not None
+        self.input_nodes = input_nodes_of(input_nodes, self.source.num_nodes)
+        self.input_time = input_time
+        if input_time is not None and input_time.shape != self.input_nodes.shape:
+            raise ConfigurationError(
+                f"expected one input_time for each of {self.input_nodes.numel()} seeds, got {tuple(input_time.shape)}"
+            )
+        csr = self.source.csr("in")
+        self.csr = csr if self.weighted else replace_weight(csr)
+        super().__init__(
+            self.input_nodes.numel(), batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last,
+            transform=transform, prefetch=prefetch, workers=workers, pin_memory=pin_memory,
+        )  # fmt: skip
+
+    def make(self, items: Tensor, key: int) -> Data:
+        """The batch of the seeds at these positions of ``input_nodes``."""
+        seeds = self.input_nodes[items]
+        found = sample_neighbours(
+            self.csr, seeds, self.num_neighbors, seed=key, streams=items, replace=self.replace, disjoint=self.disjoint,
+            seed_time=None if self.input_time is None else self.input_time[items],
+        )  # fmt: skip
+        data = Data(**self.source.node_rows(found.node))
+        data.edge_index, edges = torch.stack([found.row, found.col]), found.edge
+        if self.subgraph_type == "induced":
+            ptr = torch.tensor([0, found.node.numel()])
+            if found.batch is not None:
+                raise ConfigurationError("subgraph_type='induced' joins the neighbourhoods of seeds: disjoint=False")
+            whole = induced_subgraphs(self.source.csr("out"), found.node, ptr)
+            data.edge_index, edges = whole.edge_index, whole.edge
+        for name, value in self.source.edge_rows(edges).items():
+            data[name] = value
+        data.n_id, data.e_id, data.input_id, data.batch_size = found.node, edges, items, seeds.numel()
+        data.num_sampled_nodes, data.num_sampled_edges = found.num_sampled_nodes, found.num_sampled_edges
+        if found.batch is not None:
+            data.batch = found.batch
+        if "x" not in data:
+            data.num_nodes = found.node.numel()
+        if not self.weighted:
+            data.in_degree, data.norm_degree = degrees(self.source, found.node)
+        return data
+
+
+def replace_weight(csr: Any) -> Any:
+    """The topology with all edges equally likely."""
+    return csr if csr.weight is None else replace(csr, weight=None)
+
+
+def input_nodes_of(input_nodes: Tensor | None, num_nodes: int) -> Tensor:
+    """Ids of the seeds, (S,) int64, from ids, a mask or None for all."""
+    if input_nodes is None:
+        return torch.arange(num_nodes)
+    nodes = torch.as_tensor(input_nodes)
+    if nodes.dtype == torch.bool:
+        if nodes.shape != (num_nodes,):
+            raise InvalidGraphError(f"a mask of seeds has shape ({num_nodes},), got {tuple(nodes.shape)}")
+        return nodes.nonzero().view(-1)
+    if nodes.dim() != 1 or nodes.is_floating_point():
+        raise InvalidGraphError(f"expected seeds as integers (S,) or a mask (N,), got {tuple(nodes.shape)}")
+    nodes = nodes.long()
+    if nodes.numel() and not 0 <= int(nodes.min()) <= int(nodes.max()) < num_nodes:
+        raise InvalidGraphError(f"seeds must be nodes of the graph, in [0, {num_nodes}): got one outside")
+    return nodes
