@@ -45,8 +45,7 @@ def positional_embeddings(edge_index: Tensor, ptr: Tensor, k: int, *, edge_weigh
 
     References
     ----------
-    .. [1] Qiu et al. GCC: Graph Contrastive Coding for Graph Neural Network Pre-Training. KDD 2020. arXiv:2006.09963,
-       section 3.2.
+    .. [1] Qiu et al. GCC: Graph Contrastive Coding for Graph Neural Network Pre-Training. KDD 2020. arXiv:2006.09963.
 
     Examples
     --------
@@ -135,7 +134,7 @@ def _checked(
             order = graph[0].argsort(stable=True)
             edge_index, weight = edge_index[:, order], None if weight is None else weight[order]
         bounds[1:] = graph[0].bincount(minlength=size.numel()).cumsum(0)
-    return edge_index.contiguous(), ptr.contiguous(), None if weight is None else weight.contiguous(), bounds
+    return edge_index, ptr.contiguous(), None if weight is None else weight.contiguous(), bounds
 
 
 def _what(tensor: Tensor) -> str:
@@ -149,8 +148,9 @@ def _top_eigenvectors(
     values, vectors = _fake(edge_index, weight, bounds, ptr, nodes, k)
     left = torch.ones_like(bounds[1:])
     if backend.choose("top_eigenvectors", vectors) == "cpp":
+        source, target = edge_index.contiguous()
         native.call(
-            "top_eigenvectors", edge_index[0], edge_index[1], weight, bounds, ptr, values, vectors, left, left.numel(),
+            "top_eigenvectors", source, target, weight, bounds, ptr, values, vectors, left, left.numel(),
             k, native.threads(),
         )  # fmt: skip
     graphs = left.nonzero().squeeze(1)

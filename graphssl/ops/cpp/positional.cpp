@@ -12,7 +12,19 @@ constexpr int64_t MOST = 128;  // nodes; beyond, blocked algorithms are faster
 constexpr int64_t STEPS = 50;  // of QL for an eigenvalue; it needs 2 on average
 constexpr double NOTHING = 1e-13;
 constexpr double SAME = 1 - 1e-6;  // entries that differ by less in size are a tie
-constexpr int64_t W = LANES<double>;
+
+// One register, unlike Vec<double>: with 64 bytes on smaller registers the compiler keeps the loops here in memory.
+#if defined(__AVX512F__)
+constexpr int64_t W = 8;
+#elif defined(__AVX__)
+constexpr int64_t W = 4;
+#else
+constexpr int64_t W = 2;
+#endif
+typedef double Register __attribute__((vector_size(W * sizeof(double)), may_alias));
+
+inline Register get(const double* from) { return *reinterpret_cast<const Register*>(from); }
+inline void put(double* to, Register value) { *reinterpret_cast<Register*>(to) = value; }
 
 struct Workspace {
     double* memory;
@@ -35,7 +47,7 @@ struct Workspace {
 
 // to += factor * from, `width` entries
 inline void add(double* to, double factor, const double* from, int64_t width) {
-    for (int64_t j = 0; j < width; j += W) store(to + j, load(to + j) + factor * load(from + j));
+    for (int64_t j = 0; j < width; j += W) put(to + j, get(to + j) + factor * get(from + j));
 }
 
 inline int64_t whole(int64_t n) { return (n + W - 1) / W * W; }
@@ -60,7 +72,7 @@ void normalised(Workspace& work, const int64_t* source, const int64_t* target, c
     memset(root + n, 0, size_t(width - n) * sizeof(double));
     for (int64_t u = 0; u < n; ++u)
         for (int64_t j = 0; j < width; j += W)
-            store(a + u * width + j, root[u] * load(a + u * width + j) * load(root + j));
+            put(a + u * width + j, root[u] * get(a + u * width + j) * get(root + j));
 }
 
 // A = Q T Q^T: T has the diagonal d and e[i] between i and i + 1. Reflection i, I - tau v v^T, stays in row i of a.
@@ -95,7 +107,7 @@ void tridiagonal(Workspace& work) {
             const double x = v[r], y = p[r];
             if (x == 0 && y == 0) continue;
             double* row = a + r * width;
-            for (int64_t j = 0; j < active; j += W) store(row + j, load(row + j) - x * load(p + j) - y * load(v + j));
+            for (int64_t j = 0; j < active; j += W) put(row + j, get(row + j) - x * get(p + j) - y * get(v + j));
         }
     }
     work.d[0] = a[0];
@@ -128,17 +140,17 @@ template <int64_t V>
 inline void rotate(const Workspace& work, int64_t begin, int64_t end, int64_t column) {
     const int64_t width = work.width;
     double* row = work.z + end * width + column;
-    Vec<double> carry[V];
-    for (int64_t k = 0; k < V; ++k) carry[k] = load(row + k * W);
+    Register carry[V];
+    for (int64_t k = 0; k < V; ++k) carry[k] = get(row + k * W);
     for (int64_t i = end - 1; i >= begin; --i, row -= width) {
         const double c = work.c[i], s = work.s[i];
         for (int64_t k = 0; k < V; ++k) {
-            const Vec<double> other = load(row - width + k * W);
-            store(row + k * W, s * other + c * carry[k]);
+            const Register other = get(row - width + k * W);
+            put(row + k * W, s * other + c * carry[k]);
             carry[k] = c * other - s * carry[k];
         }
     }
-    for (int64_t k = 0; k < V; ++k) store(row + k * W, carry[k]);
+    for (int64_t k = 0; k < V; ++k) put(row + k * W, carry[k]);
 }
 
 void rotate_all(const Workspace& work, int64_t begin, int64_t end) {
