@@ -196,7 +196,7 @@ def _by_torch(
 def _normalised(
     edge_index: Tensor, weight: Tensor | None, bounds: Tensor, ptr: Tensor, block: Tensor, size: int
 ) -> tuple[Tensor, Tensor]:
-    """Normalised adjacencies (B, size, size) of float64, and the node of each of their rows (B, size), -1 for padding."""
+    """Normalised adjacencies (B, size, size) of float64, and the node of each row (B, size), -1 for padding."""
     n, edges = ptr.diff()[block], bounds.diff()[block]
     row = torch.arange(size, device=ptr.device)
     outside = row >= n[:, None]

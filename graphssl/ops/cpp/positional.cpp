@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t MOST = 128;  // nodes; beyond, blocked algorithms are faster
 constexpr int64_t STEPS = 50;  // of QL for an eigenvalue; it needs 2 on average
-constexpr double NOTHING = 1e-13;
+constexpr double NOTHING = 1e-11;
 constexpr double SAME = 1 - 1e-6;  // entries that differ by less in size are a tie
 
 // One register, unlike Vec<double>: with 64 bytes on smaller registers the compiler keeps the loops here in memory.
@@ -50,6 +50,26 @@ inline void add(double* to, double factor, const double* from, int64_t width) {
     for (int64_t j = 0; j < width; j += W) put(to + j, get(to + j) + factor * get(from + j));
 }
 
+inline double dot(const double* x, const double* y, int64_t width) {
+    Register sum = {};
+    for (int64_t j = 0; j < width; j += W) sum += get(x + j) * get(y + j);
+    double total = 0;
+    for (int64_t k = 0; k < W; ++k) total += sum[k];
+    return total;
+}
+
+// The largest magnitude
+inline double peak(const double* x, int64_t width) {
+    Register most = {};
+    for (int64_t j = 0; j < width; j += W) {
+        const Register value = get(x + j), size = value < 0 ? -value : value;
+        most = size > most ? size : most;
+    }
+    double largest = 0;
+    for (int64_t k = 0; k < W; ++k) largest = most[k] > largest ? most[k] : largest;
+    return largest;
+}
+
 inline int64_t whole(int64_t n) { return (n + W - 1) / W * W; }
 
 // Fill work.a with D^-1/2 A D^-1/2, A the largest weight between two nodes in either direction.
@@ -64,12 +84,9 @@ void normalised(Workspace& work, const int64_t* source, const int64_t* target, c
         if (value > a[u * width + v]) a[u * width + v] = a[v * width + u] = value;
     }
     double* root = work.other;
-    for (int64_t u = 0; u < n; ++u) {
-        double degree = 0;
-        for (int64_t v = 0; v < n; ++v) degree += a[u * width + v];
-        root[u] = degree > 0 ? 1 / sqrt(degree) : 0;
-    }
-    memset(root + n, 0, size_t(width - n) * sizeof(double));
+    memset(root, 0, size_t(width) * sizeof(double));
+    for (int64_t u = 0; u < n; ++u) add(root, 1, a + u * width, width);
+    for (int64_t u = 0; u < n; ++u) root[u] = root[u] > 0 ? 1 / sqrt(root[u]) : 0;
     for (int64_t u = 0; u < n; ++u)
         for (int64_t j = 0; j < width; j += W)
             put(a + u * width + j, root[u] * get(a + u * width + j) * get(root + j));
@@ -84,10 +101,9 @@ void tridiagonal(Workspace& work) {
         double* v = a + i * width;
         const int64_t active = whole(i);
         work.d[i] = v[i];
-        memset(v + i, 0, size_t(width - i) * sizeof(double));
-        double rest = 0;
-        for (int64_t j = 0; j < i - 1; ++j) rest += v[j] * v[j];
         const double last = v[i - 1];
+        memset(v + i - 1, 0, size_t(width - i + 1) * sizeof(double));
+        const double rest = dot(v, v, active);
         work.tau[i] = 0;
         work.e[i - 1] = last;
         if (rest <= NOTHING * NOTHING) continue;
@@ -99,10 +115,7 @@ void tridiagonal(Workspace& work) {
         memset(p, 0, size_t(active) * sizeof(double));
         for (int64_t j = 0; j < i; ++j)
             if (v[j] != 0) add(p, tau * v[j], a + j * width, active);
-        double along = 0;
-        for (int64_t j = 0; j < i; ++j) along += p[j] * v[j];
-        memset(p + i, 0, size_t(active - i) * sizeof(double));
-        add(p, -0.5 * tau * along, v, active);
+        add(p, -0.5 * tau * dot(p, v, active), v, active);
         for (int64_t r = 0; r < i; ++r) {
             const double x = v[r], y = p[r];
             if (x == 0 && y == 0) continue;
@@ -217,8 +230,7 @@ void write(const Workspace& work, int64_t k, float* values, float* vectors) {
     memset(vectors, 0, size_t(n * k) * sizeof(float));
     for (int64_t j = 0; j < count; ++j) {
         const double* row = work.z + order[j] * work.width;
-        double largest = 0;
-        for (int64_t u = 0; u < n; ++u) largest = fabs(row[u]) > largest ? fabs(row[u]) : largest;
+        const double largest = peak(row, work.width);
         int64_t first = 0;
         while (first < n - 1 && !(fabs(row[first]) >= SAME * largest)) ++first;
         const double sign = row[first] < 0 ? -1 : 1;
