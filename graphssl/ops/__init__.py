@@ -5,6 +5,7 @@ from graphssl.ops.contrast import cross_logsumexp, self_logsumexp
 from graphssl.ops.features import derive_features, is_constant, project
 from graphssl.ops.leaky import PReLU
 from graphssl.ops.memory import forget, remember
+from graphssl.ops.positional import positional_embeddings, top_eigenvectors
 from graphssl.ops.segment import segment_logsumexp, segment_reduce, segment_softmax
 from graphssl.ops.spmm import propagate, spmm
 
@@ -18,6 +19,7 @@ __all__ = [
     "gcn_degree",
     "is_constant",
     "normalized_adjacency",
+    "positional_embeddings",
     "project",
     "propagate",
     "remember",
@@ -27,4 +29,5 @@ __all__ = [
     "self_logsumexp",
     "sparse_operator",
     "spmm",
+    "top_eigenvectors",
 ]
