@@ -1,0 +1,482 @@
+// Neighbour sampling: all hops of a batch in one call, the same bits as ops/_neighbours_torch.py.
+//
+// Drawing the entries of a frontier may use threads: what a node draws depends on its key alone. Numbering the nodes
+// that are found is sequential, in the order of the edges. How much is found is not known beforehand: it stays in a
+// Sample, compact, which sample_neighbours hands out and sample_neighbours_take copies into tensors and frees.
+#include "random.h"
+
+namespace {
+
+constexpr int64_t AHEAD = 16;   // nodes whose row is fetched in advance
+constexpr int64_t BLOCK = 128;  // edges whose sources are looked up together, their memory fetched in advance
+constexpr int64_t FEW = 32;     // draws that are kept sorted by insertion
+constexpr int64_t SMALL = 1 << 16;
+
+template <typename T> struct Buffer {
+    T* data;
+    int64_t size, room;
+
+    bool reserve(int64_t wanted) {
+        if (wanted <= room) return true;
+        const int64_t grown = wanted > 2 * room ? wanted : 2 * room;
+        void* moved = realloc(data, size_t(grown) * sizeof(T));
+        if (!moved) return false;
+        data = static_cast<T*>(moved);
+        room = grown;
+        return true;
+    }
+};
+
+struct Sample {
+    Buffer<int32_t> node, tree;  // of each local node: which it is, and the place of the seed that found it
+    Buffer<int32_t> count;       // of each expanded node, these are the first: how many edges it drew
+    Buffer<int32_t> row;         // of each edge its source, a local node
+    Buffer<int64_t> entry;
+};
+
+void release(Sample* sample) {
+    free(sample->node.data);
+    free(sample->tree.data);
+    free(sample->count.data);
+    free(sample->row.data);
+    free(sample->entry.data);
+    free(sample);
+}
+
+struct Graph {
+    const int64_t* ptr;
+    const int32_t* neighbour;
+    const float* weight;       // null: all equal
+    const double* cumulative;  // with weights and replacement
+    const int64_t* time;       // null: no limit
+};
+
+// As it was computed: no contraction with a later sum, which torch would not do.
+inline double rounded(double x) {
+#if defined(__x86_64__)
+    asm("" : "+x"(x));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#else
+    asm("" : "+m"(x));
+#endif
+    return x;
+}
+
+// -log(x) for x in (0, 1], to 1e-15: 2 artanh((m - 1) / (m + 1)) as a series, m the mantissa near 1.
+double minus_log(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, 8);
+    int64_t exponent = int64_t(bits >> 52) - 1023;
+    bits = (bits & 0xFFFFFFFFFFFFFull) | 0x3FF0000000000000ull;
+    double m;
+    memcpy(&m, &bits, 8);
+    if (m > 1.4142135623730951) {
+        m *= 0.5;
+        ++exponent;
+    }
+    const double f = (m - 1) / (m + 1), square = rounded(f * f);
+    double series = 1.0 / 21;
+    for (int64_t odd = 19; odd > 0; odd -= 2) series = rounded(series * square) + 1.0 / double(odd);
+    return -(rounded(double(exponent) * 0.6931471805599453) + rounded(2 * f * series));
+}
+
+// Put v into the place `at` of a heap of numbers, or below it; its root is the largest.
+void sink(int64_t* heap, int64_t size, int64_t at, int64_t v) {
+    for (int64_t child; (child = 2 * at + 1) < size; at = child) {
+        if (child + 1 < size && heap[child] < heap[child + 1]) ++child;
+        if (heap[child] <= v) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = v;
+}
+
+void sort(int64_t* number, int64_t size) {
+    if (size <= FEW) {
+        for (int64_t i = 1, j; i < size; ++i) {
+            const int64_t v = number[i];
+            for (j = i; j > 0 && number[j - 1] > v; --j) number[j] = number[j - 1];
+            number[j] = v;
+        }
+        return;
+    }
+    for (int64_t at = size / 2; at-- > 0;) sink(number, size, at, number[at]);
+    for (int64_t last = size; last-- > 1;) {
+        const int64_t v = number[last];
+        number[last] = number[0];
+        sink(number, last, 0, v);
+    }
+}
+
+// The same for pairs (key, rank): of equal keys the later rank is the larger.
+inline bool larger(double a, int64_t i, double b, int64_t j) { return a > b || (a == b && i > j); }
+
+void sink(double* key, int64_t* rank, int64_t size, int64_t at, double v, int64_t i) {
+    for (int64_t child; (child = 2 * at + 1) < size; at = child) {
+        if (child + 1 < size && larger(key[child + 1], rank[child + 1], key[child], rank[child])) ++child;
+        if (!larger(key[child], rank[child], v, i)) break;
+        key[at] = key[child];
+        rank[at] = rank[child];
+    }
+    key[at] = v;
+    rank[at] = i;
+}
+
+// What one thread needs beside its output.
+struct Scratch {
+    Buffer<double> value{};
+    Buffer<int64_t> slot{};
+    ~Scratch() {
+        free(value.data);
+        free(slot.data);
+    }
+};
+
+struct Draw {
+    const Graph& graph;
+    int64_t fanout;
+    bool replace;
+
+    // No more than this are drawn.
+    int64_t most(int64_t degree) const {
+        if (fanout < 0 || degree == 0) return degree;
+        return replace || fanout < degree ? fanout : degree;
+    }
+
+    // Floyd's algorithm: fanout of n ranks, each subset equally likely. Null memory: false.
+    bool floyd(uint64_t key, int64_t n, int64_t* out, Scratch& scratch) const {
+        if (fanout <= FEW) {  // ascending all the time: what is drawn twice is replaced by a rank above all others
+            int64_t drawn[FEW];
+            for (int64_t i = 0; i < fanout; ++i) drawn[i] = below(key, uint64_t(i), n - fanout + i + 1);
+            for (int64_t i = 0; i < fanout; ++i) {
+                int64_t before = 0;
+                for (int64_t j = 0; j < i; ++j) before += out[j] < drawn[i];
+                if (before < i && out[before] == drawn[i]) {
+                    out[i] = n - fanout + i;
+                    continue;
+                }
+                for (int64_t j = i; j > before; --j) out[j] = out[j - 1];
+                out[before] = drawn[i];
+            }
+            return true;
+        }
+        int64_t bits = 1;
+        while ((int64_t(1) << bits) < 2 * fanout) ++bits;
+        const int64_t mask = (int64_t(1) << bits) - 1;
+        if (!scratch.slot.reserve(mask + 1)) return false;
+        int64_t* slot = scratch.slot.data;
+        memset(slot, 0xff, size_t(mask + 1) * sizeof(int64_t));
+        const auto add = [&](int64_t rank) {
+            int64_t at = int64_t(uint64_t(rank) * STREAM_STEP >> (64 - bits));
+            for (; slot[at] >= 0; at = (at + 1) & mask)
+                if (slot[at] == rank) return false;
+            slot[at] = rank;
+            return true;
+        };
+        for (int64_t i = 0; i < fanout; ++i) {
+            const int64_t last = n - fanout + i, rank = below(key, uint64_t(i), last + 1);
+            out[i] = rank;
+            if (!add(rank)) add(out[i] = last);
+        }
+        sort(out, fanout);
+        return true;
+    }
+
+    // Ranks of n equally likely ones, ascending; how many, or -1 without memory.
+    int64_t uniform_ranks(uint64_t key, int64_t n, int64_t* out, Scratch& scratch) const {
+        const int64_t size = most(n);
+        if (replace && fanout >= 0) {
+            for (int64_t i = 0; i < size; ++i) out[i] = below(key, uint64_t(i), n);
+            sort(out, size);
+        } else if (size == n) {
+            for (int64_t i = 0; i < n; ++i) out[i] = i;
+        } else if (!floyd(key, n, out, scratch)) {
+            return -1;
+        }
+        return size;
+    }
+
+    // With replacement: the first rank whose cumulative weight is above a uniform number.
+    int64_t weighted_ranks(uint64_t key, const double* cumulative, int64_t degree, int64_t* out) const {
+        const double total = degree ? cumulative[degree - 1] : 0;
+        if (!(total > 0)) return 0;
+        for (int64_t i = 0; i < fanout; ++i) {
+            const double x = uniform(key, uint64_t(i)) * total;
+            int64_t low = 0, high = degree - 1;
+            while (low < high) {
+                const int64_t middle = (low + high) / 2;
+                if (cumulative[middle] > x) high = middle;
+                else low = middle + 1;
+            }
+            out[i] = low;
+        }
+        sort(out, fanout);
+        return fanout;
+    }
+
+    // Without replacement: the smallest of exponential numbers with the weights as rates (Efraimidis, Spirakis 2006).
+    int64_t weighted_subset(uint64_t key, const float* weight, int64_t degree, int64_t* out, Scratch& scratch) const {
+        const int64_t room = most(degree);
+        if (room < degree && !scratch.value.reserve(room)) return -1;
+        double* value = scratch.value.data;
+        int64_t size = 0;
+        for (int64_t rank = 0; rank < degree; ++rank) {
+            if (!(weight[rank] > 0)) continue;
+            if (room == degree) {
+                out[size++] = rank;
+                continue;
+            }
+            const double v = minus_log(1 - uniform(key, uint64_t(rank))) / double(weight[rank]);
+            if (size < room) {
+                value[size] = v;
+                out[size++] = rank;
+                if (size == room)
+                    for (int64_t at = size / 2; at-- > 0;) sink(value, out, size, at, value[at], out[at]);
+            } else if (larger(value[0], out[0], v, rank)) {
+                sink(value, out, size, 0, v, rank);
+            }
+        }
+        sort(out, size);
+        return size;
+    }
+
+    // Entries of u, ascending; how many, or -1 without memory.
+    int64_t operator()(int64_t u, uint64_t key, int64_t limit, int64_t* out, Scratch& scratch) const {
+        const int64_t start = graph.ptr[u], degree = graph.ptr[u + 1] - start;
+        int64_t size = 0;
+        if (degree == 0 || fanout == 0) return 0;
+        if (graph.time) {
+            const int64_t* time = graph.time + start;
+            int64_t early = 0;
+            for (int64_t rank = 0; rank < degree; ++rank) early += time[rank] <= limit;
+            size = early ? uniform_ranks(key, early, out, scratch) : 0;
+            for (int64_t i = 0, rank = 0, seen = 0; i < size; ++rank)  // from a rank among the early to one among all
+                if (time[rank] <= limit)
+                    for (++seen; i < size && out[i] == seen - 1; ++i) out[i] = rank;
+        } else if (!graph.weight) {
+            size = uniform_ranks(key, degree, out, scratch);
+        } else if (replace && fanout >= 0) {
+            size = weighted_ranks(key, graph.cumulative + start, degree, out);
+        } else {
+            size = weighted_subset(key, graph.weight + start, degree, out, scratch);
+        }
+        for (int64_t i = 0; i < size; ++i) out[i] += start;
+        return size;
+    }
+};
+
+// Which local node an identity is: an array over all nodes, or a hash table where that would be far larger.
+struct Numbers {
+    struct Slot {
+        int64_t identity, local;
+    };
+    int32_t* direct = nullptr;
+    Slot* slot = nullptr;
+    int64_t bits = 0, held = 0;
+
+    ~Numbers() {
+        free(direct);
+        free(slot);
+    }
+    bool make_direct(int64_t nodes) {
+        direct = static_cast<int32_t*>(malloc(size_t(nodes) * sizeof(int32_t) + 1));
+        if (direct) memset(direct, 0xff, size_t(nodes) * sizeof(int32_t));
+        return direct;
+    }
+    int64_t home(int64_t identity) const { return int64_t(uint64_t(identity) * STREAM_STEP >> (64 - bits)); }
+    // Room for that many more, half of the table staying empty.
+    bool reserve(int64_t more) {
+        if (direct || (bits && 2 * (held + more) <= int64_t(1) << bits)) return true;
+        int64_t wanted = bits ? bits + 1 : 10;
+        while (2 * (held + more) > int64_t(1) << wanted) ++wanted;
+        Slot* old = slot;
+        const int64_t size = bits ? int64_t(1) << bits : 0;
+        slot = static_cast<Slot*>(malloc(sizeof(Slot) << wanted));
+        if (!slot) {
+            slot = old;
+            return false;
+        }
+        memset(slot, 0xff, sizeof(Slot) << wanted);
+        bits = wanted;
+        held = 0;
+        for (int64_t i = 0; i < size; ++i)
+            if (old[i].identity >= 0) add(old[i].identity, old[i].local);
+        free(old);
+        return true;
+    }
+    void fetch(int64_t identity) const {
+        if (direct) __builtin_prefetch(direct + identity, 1);
+        else __builtin_prefetch(slot + home(identity), 1);
+    }
+    // The number of an identity: the one that is offered, if it has none.
+    int64_t add(int64_t identity, int64_t local) {
+        if (direct) {
+            if (direct[identity] < 0) direct[identity] = int32_t(local);
+            return direct[identity];
+        }
+        const int64_t mask = (int64_t(1) << bits) - 1;
+        int64_t at = home(identity);
+        for (; slot[at].identity >= 0; at = (at + 1) & mask)
+            if (slot[at].identity == identity) return slot[at].local;
+        slot[at] = {identity, local};
+        ++held;
+        return local;
+    }
+};
+
+struct Task {
+    Graph graph;
+    const int64_t* seeds;
+    const int64_t* keys;   // of each seed's stream
+    const int64_t* limit;  // of each seed: the latest time; null: none
+    int64_t count;
+    const int64_t* fanouts;
+    int64_t nodes, hops;
+    bool replace, disjoint;
+    int64_t threads;
+
+    int64_t identity(int64_t tree, int64_t node) const { return disjoint ? tree << 32 | node : node; }
+
+    // The number of nodes that may be found, from above; with -1, as if all rows were of the mean length.
+    int64_t expected() const {
+        double frontier = double(count), sum = frontier;
+        const double mean = nodes ? double(graph.ptr[nodes]) / double(nodes) : 0;
+        for (int64_t hop = 0; hop < hops; ++hop)
+            sum += frontier *= fanouts[hop] < 0 ? mean : double(fanouts[hop]);
+        return sum < 0x1p40 ? int64_t(sum) : int64_t(1) << 40;
+    }
+
+    bool draw(Sample& sample, int64_t begin, int64_t end, int64_t hop, int64_t* offset, uint64_t* hop_key) const {
+        const Draw draws{graph, fanouts[hop], replace};
+        const int32_t* node = sample.node.data;
+        int64_t most = 0;
+        for (int64_t t = begin; t < end; ++t) {
+            if (t + AHEAD < end) __builtin_prefetch(graph.ptr + node[t + AHEAD]);
+            offset[t - begin] = most;
+            most += draws.most(graph.ptr[node[t] + 1] - graph.ptr[node[t]]);
+        }
+        const int64_t first = sample.entry.size;
+        if (!sample.entry.reserve(first + most) || !sample.row.reserve(first + most) ||
+            !sample.count.reserve(end))
+            return false;
+        for (int64_t s = 0; s < count; ++s) hop_key[s] = stream_key(uint64_t(keys[s]), uint64_t(hop));
+        int64_t failed = 0;
+        int64_t* out = sample.entry.data + first;
+        parallel_for(end - begin, 512, threads, [&](int64_t from, int64_t to) {
+            Scratch scratch;
+            for (int64_t i = from; i < to; ++i) {
+                const int64_t t = begin + i, tree = sample.tree.data[t];
+                const int64_t size = draws(node[t], stream_key(hop_key[tree], uint64_t(node[t])),
+                                           limit ? limit[tree] : 0, out + offset[i], scratch);
+                if (size < 0) __atomic_store_n(&failed, int64_t(1), __ATOMIC_RELAXED);
+                sample.count.data[t] = size < 0 ? 0 : int32_t(size);
+            }
+        });
+        int64_t size = 0;
+        for (int64_t t = begin; t < end; ++t) {  // close the gaps, where fewer were drawn than might have been
+            if (size != offset[t - begin])
+                memmove(out + size, out + offset[t - begin], size_t(sample.count.data[t]) * sizeof(int64_t));
+            size += sample.count.data[t];
+        }
+        sample.entry.size = first + size;
+        sample.count.size = end;
+        return !failed;
+    }
+
+    // Number the sources of the edges from `first` on, which end in the nodes from `t` on.
+    bool number(Sample& sample, Numbers& numbers, int64_t first, int64_t t) const {
+        int64_t found[BLOCK], tree[BLOCK];
+        const int64_t* entry = sample.entry.data;
+        const int64_t last = sample.entry.size;
+        int64_t left = first < last ? sample.count.data[t] : 0;
+        for (int64_t e = first; e < last && e < first + BLOCK; ++e) __builtin_prefetch(graph.neighbour + entry[e]);
+        for (int64_t e = first; e < last; e += BLOCK) {
+            const int64_t size = last - e < BLOCK ? last - e : BLOCK;
+            if (!numbers.reserve(size) || sample.node.size + size >= INT32_MAX ||
+                !sample.node.reserve(sample.node.size + size) || !sample.tree.reserve(sample.tree.size + size))
+                return false;
+            for (int64_t i = e + BLOCK; i < last && i < e + 2 * BLOCK; ++i)
+                __builtin_prefetch(graph.neighbour + entry[i]);
+            for (int64_t i = 0; i < size; ++i, --left) {
+                while (left == 0) left = sample.count.data[++t];
+                tree[i] = sample.tree.data[t];
+                found[i] = graph.neighbour[entry[e + i]];
+                numbers.fetch(identity(tree[i], found[i]));
+            }
+            for (int64_t i = 0; i < size; ++i) {
+                const int64_t next = sample.node.size;
+                const int64_t local = numbers.add(identity(tree[i], found[i]), next);
+                sample.row.data[e + i] = int32_t(local);
+                sample.node.data[next] = int32_t(found[i]);  // kept only if the number is new: room there is
+                sample.tree.data[next] = int32_t(tree[i]);
+                sample.node.size = sample.tree.size = next + (local == next);
+            }
+        }
+        sample.row.size = last;
+        return true;
+    }
+
+    bool run(Sample& sample, Numbers& numbers, Buffer<int64_t>& offset, Buffer<uint64_t>& hop_key,
+             int64_t* totals) const {
+        const bool array = !disjoint && (nodes <= SMALL || nodes / 4 <= expected());
+        if (count >= INT32_MAX || (array && !numbers.make_direct(nodes))) return false;
+        if (!sample.node.reserve(count) || !sample.tree.reserve(count) || !hop_key.reserve(count) ||
+            !numbers.reserve(count))
+            return false;
+        for (int64_t s = 0; s < count; ++s) {  // a seed that comes twice has two rows, and is found as the first
+            sample.node.data[s] = int32_t(seeds[s]);
+            sample.tree.data[s] = int32_t(s);
+            numbers.add(identity(s, seeds[s]), s);
+        }
+        sample.node.size = sample.tree.size = totals[3] = count;
+        for (int64_t hop = 0, begin = 0; hop < hops; ++hop) {
+            const int64_t end = sample.node.size, first = sample.entry.size;
+            if (!offset.reserve(end - begin) || !draw(sample, begin, end, hop, offset.data, hop_key.data) ||
+                !number(sample, numbers, first, begin))
+                return false;
+            totals[4 + hop] = sample.node.size - end;
+            totals[4 + hops + hop] = sample.entry.size - first;
+            begin = end;
+        }
+        totals[1] = sample.node.size;
+        totals[2] = sample.entry.size;
+        return true;
+    }
+};
+
+}  // namespace
+
+// totals: the sample, its nodes and edges; then its nodes: seeds and of each hop; then its edges of each hop.
+EXPORT(sample_neighbours)(const int64_t* ptr, const int32_t* neighbour, const float* weight, const double* cumulative,
+                          const int64_t* time, int64_t nodes, const int64_t* seeds, const int64_t* keys,
+                          const int64_t* limit, int64_t count, const int64_t* fanouts, int64_t hops, int64_t replace,
+                          int64_t disjoint, int64_t* totals, int64_t threads) {
+    const Task task{{ptr, neighbour, weight, cumulative, time}, seeds, keys, limit, count, fanouts, nodes, hops,
+                    replace != 0, disjoint != 0, threads};
+    Sample* sample = static_cast<Sample*>(calloc(1, sizeof(Sample)));
+    if (!sample) return 1;
+    Numbers numbers;
+    Buffer<int64_t> offset{};
+    Buffer<uint64_t> hop_key{};
+    const bool done = task.run(*sample, numbers, offset, hop_key, totals);
+    free(offset.data);
+    free(hop_key.data);
+    if (!done) release(sample);
+    totals[0] = done ? int64_t(reinterpret_cast<intptr_t>(sample)) : 0;
+    return !done;
+}
+
+// Copy a sample into arrays of its totals' sizes and free it; ids: the graph's edge of each entry, null: the entry.
+EXPORT(sample_neighbours_take)(int64_t handle, const int64_t* ids, int64_t* node, int64_t* tree, int64_t* row,
+                               int64_t* col, int64_t* entry, int64_t* edge) {
+    Sample* sample = reinterpret_cast<Sample*>(intptr_t(handle));
+    for (int64_t i = 0; i < sample->node.size; ++i) node[i] = sample->node.data[i];
+    for (int64_t i = 0; tree && i < sample->tree.size; ++i) tree[i] = sample->tree.data[i];
+    for (int64_t i = 0; i < sample->row.size; ++i) row[i] = sample->row.data[i];
+    if (sample->entry.size) memcpy(entry, sample->entry.data, size_t(sample->entry.size) * sizeof(int64_t));
+    for (int64_t i = 0; ids && i < sample->entry.size; ++i) edge[i] = ids[entry[i]];
+    for (int64_t t = 0, e = 0; t < sample->count.size; ++t)
+        for (int64_t i = 0; i < sample->count.data[t]; ++i) col[e++] = t;
+    release(sample);
+    return 0;
+}

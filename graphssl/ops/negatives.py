@@ -1,0 +1,197 @@
+"""Negative samples: pairs of nodes that no edge joins, and targets that are no neighbours."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops.csr import CSR
+from graphssl.ops.neighbours import default_streams
+from graphssl.ops.stream import below, stream_keys, uniform
+
+__all__ = ["negative_edges", "negative_targets"]
+
+_ROUNDS = 16  # of rejection, before the targets that a source may have are listed
+_BLOCK_ENTRIES = 2**22  # nodes listed at once
+
+
+def negative_edges(csr: CSR, num: int, *, seed: int = 0, self_loops: bool = False) -> Tensor:
+    r"""Ordered pairs of nodes (u, v) where v is not in row u, each set of ``num`` pairs equally likely.
+
+    Parameters
+    ----------
+    csr : CSR
+        With ``direction="out"`` pairs are sources and targets that no edge joins; with ``"in"``, targets and sources.
+    num : int, >= 0
+    seed : int
+    self_loops : bool
+        Pairs (u, u) may come, too.
+
+    Returns
+    -------
+    Tensor of int64, shape (2, num)
+        Distinct pairs, in random order.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are fewer than ``num`` such pairs.
+
+    Notes
+    -----
+    Pairs are drawn, and drawn again where there is an edge, in O(num log(largest degree)). Where less than a quarter of
+    all pairs is free, or ``num`` is more than half of the free ones, these are listed in O(N^2), which is then no more
+    than a few times the edges and the result.
+    """
+    if num < 0:
+        raise ConfigurationError(f"expected a number of pairs >= 0, got {num}")
+    key = stream_keys(seed, torch.zeros(1, dtype=torch.int64, device=csr.device))
+    pairs = csr.num_nodes**2
+    at_least = pairs - csr.num_edges - (0 if self_loops else csr.num_nodes)
+    if num <= at_least // 2 and at_least >= pairs / 4:
+        return _by_rejection(csr, num, key, self_loops)
+    possible = pairs if num <= pairs else 0
+    free = _free_pairs(csr, self_loops) if possible else key.new_empty(0)
+    if num > free.numel():
+        raise ConfigurationError(f"expected num up to {at_least if not possible else free.numel()}, the pairs that no "
+                                 f"edge joins, got {num}")  # fmt: skip
+    order = uniform(key, torch.arange(free.numel(), device=csr.device)).argsort(stable=True)
+    chosen = free[order[:num]]
+    return torch.stack([chosen // max(1, csr.num_nodes), chosen % max(1, csr.num_nodes)])
+
+
+def negative_targets(
+    csr: CSR, sources: Tensor, *, k: int, seed: int = 0, weights: Tensor | None = None
+) -> Tensor:
+    r"""For each source ``k`` independent nodes, none of them the source itself or in its row.
+
+    Parameters
+    ----------
+    csr : CSR
+    sources : Tensor of integers, shape (S,)
+    k : int, >= 0
+    seed : int
+    weights : Tensor, shape (N,), optional
+        Odds of each node, >= 0: 0 never comes. By default all are equal.
+
+    Returns
+    -------
+    Tensor of int64, shape (S, k)
+        Nodes may come several times. What a source gets does not depend on the others: as with
+        :func:`sample_neighbours`, its stream is its node, plus :math:`2^{32}` for each time that it came before.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``k`` is negative, or ``weights`` are not N finite numbers >= 0.
+    InvalidGraphError
+        If a source is not a node, or has no node that it may get.
+    """
+    sources = csr.check_nodes(sources, "sources")
+    if k < 0:
+        raise ConfigurationError(f"k must be an integer >= 0, got {k}")
+    odds = None if weights is None else _odds(csr, weights)
+    upto = None if odds is None else odds.cumsum(0)
+    keys = stream_keys(seed, default_streams(sources)).repeat_interleave(k)  # (S k,)
+    source = sources.repeat_interleave(k)
+    number = torch.arange(k, device=csr.device).repeat(sources.numel())
+    target = torch.full_like(source, -1)
+    waiting = torch.arange(source.numel(), device=csr.device)
+    if upto is not None and waiting.numel() and not float(upto[-1]) > 0:
+        raise ConfigurationError("expected a node with a weight above 0: all are 0")
+    for turn in range(_ROUNDS):
+        if waiting.numel() == 0:
+            break
+        drawn = _node(keys[waiting], number[waiting] + turn * k, csr.num_nodes, upto)
+        good = (drawn != source[waiting]) & ~_contains(csr, source[waiting], drawn)
+        target[waiting[good]] = drawn[good]
+        waiting = waiting[~good]
+    for part in waiting.split(max(1, _BLOCK_ENTRIES // max(1, csr.num_nodes))):
+        target[part] = _by_listing(csr, source[part], keys[part], number[part] + _ROUNDS * k, odds)
+    return target.view(sources.numel(), k)
+
+
+def _by_rejection(csr: CSR, num: int, key: Tensor, self_loops: bool) -> Tensor:
+    """Pairs as they are drawn, without edges and without those that came before."""
+    n = csr.num_nodes
+    found = key.new_empty(0)
+    counter = 0
+    while found.numel() < num:
+        size = 2 * (num - found.numel()) + 64
+        count = torch.arange(counter, counter + size, device=csr.device)
+        counter += size
+        u, v = (below(key, 2 * count + end, key.new_tensor(n)) for end in (0, 1))
+        good = ~_contains(csr, u, v)
+        if not self_loops:
+            good &= u != v
+        found = _distinct(torch.cat([found, (u * n + v)[good]]))
+    found = found[:num]
+    return torch.stack([found // max(1, n), found % max(1, n)])
+
+
+def _distinct(numbers: Tensor) -> Tensor:
+    """Each number once, in the order of first appearance."""
+    ordered, order = numbers.sort(stable=True)
+    is_first = torch.ones_like(ordered, dtype=torch.bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return numbers[order[is_first].sort().values]
+
+
+def _free_pairs(csr: CSR, self_loops: bool) -> Tensor:
+    """u N + v of all pairs without an edge, ascending."""
+    n = csr.num_nodes
+    nodes = torch.arange(n, device=csr.device)
+    free = torch.ones(n, n, dtype=torch.bool, device=csr.device)
+    free[torch.repeat_interleave(nodes, csr.ptr.diff()), csr.neighbour.long()] = False
+    if not self_loops:
+        free[nodes, nodes] = False
+    return free.view(-1).nonzero().squeeze(1)
+
+
+def _contains(csr: CSR, row: Tensor, node: Tensor) -> Tensor:
+    """Is the node in the row? By bisection."""
+    low, end = csr.ptr[row], csr.ptr[row + 1]
+    if row.numel() == 0 or csr.num_edges == 0:
+        return torch.zeros_like(row, dtype=torch.bool)
+    high = end
+    for _ in range(int((end - low).max()).bit_length()):  # the first entry that is not below the node
+        middle = (low + high) // 2
+        smaller = csr.neighbour[middle.clamp(max=csr.num_edges - 1)] < node
+        smaller &= low < high
+        low, high = torch.where(smaller, middle + 1, low), torch.where(smaller, high, middle)
+    return (low < end) & (csr.neighbour[low.clamp(max=csr.num_edges - 1)] == node)
+
+
+def _odds(csr: CSR, weights: Tensor) -> Tensor:
+    if weights.shape != (csr.num_nodes,) or not bool(((weights >= 0) & weights.isfinite()).all()):
+        raise ConfigurationError(
+            f"expected weights as finite numbers >= 0 of shape ({csr.num_nodes},), got shape {tuple(weights.shape)}"
+        )
+    return weights.to(csr.device, torch.float64)
+
+
+def _node(keys: Tensor, counter: Tensor, num_nodes: int, upto: Tensor | None) -> Tensor:
+    """A node for each number, with odds whose sums are ``upto``."""
+    if upto is None:
+        return below(keys, counter, keys.new_tensor(num_nodes))
+    return torch.searchsorted(upto, uniform(keys, counter) * upto[-1], right=True).clamp_(max=num_nodes - 1)
+
+
+def _by_listing(csr: CSR, source: Tensor, keys: Tensor, counter: Tensor, odds: Tensor | None) -> Tensor:
+    """A target of each source among all that it may get."""
+    allowed = torch.ones(source.numel(), csr.num_nodes, dtype=torch.float64, device=csr.device)
+    if odds is not None:
+        allowed *= odds
+    place = torch.arange(source.numel(), device=csr.device)
+    allowed[place, source] = 0
+    degree = csr.ptr[source + 1] - csr.ptr[source]
+    owner = place.repeat_interleave(degree)
+    within = torch.arange(owner.numel(), device=csr.device) - (degree.cumsum(0) - degree)[owner]
+    allowed[owner, csr.neighbour[csr.ptr[source][owner] + within].long()] = 0
+    upto = allowed.cumsum(1)  # (B, N)
+    total = upto[:, -1:]
+    if not bool((total > 0).all()):
+        lonely = int(source[(total <= 0).squeeze(1)][0])
+        raise InvalidGraphError(f"node {lonely} has no target: all nodes that may come are its neighbours or itself")
+    return torch.searchsorted(upto, uniform(keys, counter).unsqueeze(1) * total, right=True).squeeze(1)
