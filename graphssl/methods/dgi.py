@@ -68,9 +68,10 @@ class DGI(Method):
         """Binary cross-entropy of telling nodes from corrupted nodes given the summary, shape ``()``."""
         h = self.encoder(graph)  # (N, D)
         h_corrupt = self.encoder(self.corruption(graph))  # (N, D)
-        summary = self.readout(h, graph_of_node(graph), num_graphs(graph)).sigmoid()  # (G, D)
+        own, graphs = graph_of_node(graph)[: h.size(0)], num_graphs(graph)  # of a sampled batch, its seeds
+        summary = self.readout(h, own, graphs).sigmoid()  # (G, D)
         scores = torch.cat([self.critic(summary, h), self.critic(summary, h_corrupt)], dim=1)  # (G, 2N)
-        return self.estimator(scores, real_versus_corrupt(graph_of_node(graph), num_graphs(graph)))
+        return self.estimator(scores, real_versus_corrupt(own, graphs))
 
     def embed(self, graph: Data) -> Tensor:
         """The encoder's output, shape (N, D)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch, Data
 
-from graphssl.data import graph_source, num_graphs
+from graphssl.data import graph_source
 from graphssl.encoders import build_encoder
 from graphssl.errors import ConfigurationError
 from graphssl.functional import info_nce_loss, queue_info_nce_loss
@@ -50,7 +51,8 @@ class Structures:
         """Of subgraphs with their seeds first; the eigenvectors are computed here."""
         batch = torch.repeat_interleave(torch.arange(found.ptr.numel() - 1, device=found.ptr.device), found.ptr.diff())
         position = positional_embeddings(found.edge_index, found.ptr, channels)
-        return cls(found.edge_index, batch, position, found.ptr[:-1])
+        # Both directions are there: with targets in order, the encoder has nothing to sort.
+        return cls(found.edge_index.flip(0), batch, position, found.ptr[:-1])
 
     def to(self, device: torch.device) -> Structures:
         """The same on another device."""
@@ -121,8 +123,8 @@ class GCC(Method):
 
     Notes
     -----
-    1. A graph's own features are not read. One graph is embedded node by node, (N, D); a batch of graphs as a whole,
-       (G, D), the node of highest degree being marked.
+    1. Features, weights and directions are not read. One graph is embedded node by node, (N, D); graphs of a batch as
+       wholes, (G, D), the node of highest degree being marked.
     2. Eigenvectors have the sign that makes their largest entry positive; the authors leave it to the solver.
     3. Seeds of an epoch are drawn with odds degree^0.75, as many as there are nodes.
 
@@ -171,7 +173,7 @@ class GCC(Method):
     def loss(self, batch: Pair | Data) -> Tensor:
         """InfoNCE of a batch of pairs, shape ``()``; a graph gives one pair for each node."""
         if not isinstance(batch, Pair):
-            csr, key = graph_source(batch).csr("out"), int(torch.randint(2**62, ()))
+            csr, key = graph_source(batch).csr("out").undirected, int(torch.randint(2**62, ()))
             nodes = torch.arange(csr.num_nodes)
             batch = self._pair(csr, nodes, nodes, key).to(batch.edge_index.device)
         q = self.encoder(batch.query)  # (B, D)
@@ -202,7 +204,7 @@ class GCC(Method):
         if isinstance(graph, Batch):
             return self._embed_graphs(graph)
         source, device = graph_source(graph), next(self.parameters()).device
-        csr, codes = source.csr("out"), []
+        csr, codes = source.csr("out").undirected, []
         for nodes in torch.arange(source.num_nodes).split(EMBEDDED):
             views = (self._subgraphs(csr, nodes, nodes * self.views + i, 0).to(device) for i in range(self.views))
             codes.append(sum(self.encoder(view) for view in views) / self.views)
@@ -210,11 +212,10 @@ class GCC(Method):
 
     def _embed_graphs(self, graphs: Any) -> Tensor:
         degree = torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes)
-        ptr = graphs.ptr
-        seeds = [int(start + degree[start:end].argmax()) for start, end in zip(ptr[:-1], ptr[1:], strict=True)]
-        position = positional_embeddings(graphs.edge_index, ptr, self.positional_channels)
-        assert num_graphs(graphs) == len(seeds)
-        return self.encoder(Structures(graphs.edge_index, graphs.batch, position, torch.tensor(seeds, device=ptr.device)))
+        hubs = [int(start + degree[start:end].argmax()) for start, end in pairwise(graphs.ptr)]
+        position = positional_embeddings(graphs.edge_index, graphs.ptr, self.positional_channels)
+        seed = torch.tensor(hubs, device=degree.device)
+        return self.encoder(Structures(graphs.edge_index, graphs.batch, position, seed))
 
     @classmethod
     def from_options(

@@ -125,6 +125,18 @@ class CSR:
         before = torch.cat([total.new_zeros(1), total])[self.ptr[:-1]]  # (N,)
         return total - torch.repeat_interleave(before, self.ptr.diff())
 
+    @cached_property
+    def undirected(self) -> CSR:
+        """Both directions of every edge, each pair of nodes once, without weights and edge ids."""
+        row = torch.repeat_interleave(torch.arange(self.num_nodes, device=self.device), self.ptr.diff())
+        key, back = (row * self.num_nodes + self.neighbour, self.neighbour.long() * self.num_nodes + row)
+        if self.weight is None and bool((key.diff() > 0).all()) and torch.equal(back.sort().values, key):
+            return CSR(self.ptr, self.neighbour)
+        key = torch.unique(torch.cat([key, back]))  # sorted
+        ptr = torch.zeros_like(self.ptr)
+        torch.cumsum(torch.bincount(key // self.num_nodes, minlength=self.num_nodes), 0, out=ptr[1:])
+        return CSR(ptr, (key % self.num_nodes).to(torch.int32))
+
     def edge_ids(self, entries: Tensor) -> Tensor:
         """Which edges of the graph these entries are, int64."""
         return entries if self.edge is None else self.edge[entries]

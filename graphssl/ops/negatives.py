@@ -61,9 +61,7 @@ def negative_edges(csr: CSR, num: int, *, seed: int = 0, self_loops: bool = Fals
     return torch.stack([chosen // max(1, csr.num_nodes), chosen % max(1, csr.num_nodes)])
 
 
-def negative_targets(
-    csr: CSR, sources: Tensor, *, k: int, seed: int = 0, weights: Tensor | None = None
-) -> Tensor:
+def negative_targets(csr: CSR, sources: Tensor, *, k: int, seed: int = 0, weights: Tensor | None = None) -> Tensor:
     r"""For each source ``k`` independent nodes, none of them the source itself or in its row.
 
     Parameters

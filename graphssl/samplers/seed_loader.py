@@ -19,15 +19,16 @@ __all__ = ["SeedLoader"]
 
 
 class SeedLoader(Loader):
-    r"""Nodes drawn with odds :math:`d^{power}` of their out-degree d, with replacement, and what is made of them.
+    r"""Nodes drawn with odds :math:`d^{power}` of their degree d, with replacement, and what is made of them.
 
-    An epoch draws as many as there are nodes. Several graphs are one without edges between them.
+    An epoch draws as many as there are nodes. Several graphs are one without edges between them; edges lose their
+    direction.
 
     Parameters
     ----------
     graphs : Data, DiskGraph, (FeatureStore, GraphStore), or a list of Data
     make : callable
-        ``(csr, seeds, streams, key)`` to a batch: the topology (``out``), the seeds (B,), a stream of random numbers
+        ``(csr, seeds, streams, key)`` to a batch: the topology, the seeds (B,), a stream of random numbers
         for each (B,), and the seed of the streams.
     batch_size : int
         A last batch of a single seed is left out.
@@ -55,7 +56,7 @@ class SeedLoader(Loader):
     ) -> None:
         several = not isinstance(graphs, (Data, tuple)) and hasattr(graphs, "__getitem__")
         parts = [graphs[i] for i in range(len(graphs))] if several else [graphs]
-        self.csr = union([graph_source(part).csr("out") for part in parts])
+        self.csr = union([graph_source(part).csr("out").undirected for part in parts])
         degree = self.csr.ptr.diff().double()
         self.odds = torch.where(degree > 0, degree.pow(power), 0.0).cumsum(0)
         if not self.csr.num_edges:

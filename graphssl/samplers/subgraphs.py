@@ -133,5 +133,4 @@ def to_batch(source: Any, found: Subgraphs, *, attributes: bool = True) -> Batch
     if "x" not in rows:
         batch.num_nodes = found.node.numel()
         batch.stores[0]._num_nodes = sizes.tolist()
-        batch._slice_dict["num_nodes"], batch._inc_dict["num_nodes"] = torch.arange(graphs + 1), zeros
     return batch
