@@ -7,18 +7,25 @@ from graphssl.ops.leaky import PReLU
 from graphssl.ops.memory import forget, remember
 from graphssl.ops.segment import segment_logsumexp, segment_reduce, segment_softmax
 from graphssl.ops.spmm import propagate, spmm
+from graphssl.ops.subgraphs import Subgraphs, ego_nets, induced_subgraphs, trace_subgraphs, walk_subgraphs
+from graphssl.ops.walks import default_streams, random_walks
 
 __all__ = [
     "Adjacency",
     "PReLU",
+    "Subgraphs",
     "check_edges",
     "cross_logsumexp",
+    "default_streams",
     "derive_features",
+    "ego_nets",
     "forget",
+    "induced_subgraphs",
     "is_constant",
     "normalized_adjacency",
     "project",
     "propagate",
+    "random_walks",
     "remember",
     "segment_logsumexp",
     "segment_reduce",
@@ -26,4 +33,6 @@ __all__ = [
     "self_logsumexp",
     "sparse_operator",
     "spmm",
+    "trace_subgraphs",
+    "walk_subgraphs",
 ]
