@@ -1,0 +1,245 @@
+"""Random walks: one per seed, each a function of the seed's own stream of random numbers, in two tiers."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops import backend, native
+from graphssl.ops.csr import CSR
+from graphssl.ops.stream import below, stream_keys, uniform
+
+__all__ = ["default_streams", "random_walks", "walk_keys"]
+
+backend.declare("random_walks", cpp={torch.int32})
+
+
+def default_streams(seeds: Tensor) -> Tensor:
+    """The stream of each seed: its node, plus 2^32 for every time that this node stood before it in ``seeds``.
+
+    So distinct seeds draw the same numbers in whatever batches they come, and copies of a seed draw different ones.
+
+    Parameters
+    ----------
+    seeds : Tensor of int64, shape (S,)
+
+    Returns
+    -------
+    Tensor of int64, shape (S,)
+    """
+    node, order = torch.sort(seeds, stable=True)
+    place = torch.arange(node.numel(), device=node.device)
+    is_first = torch.ones_like(node, dtype=torch.bool)
+    is_first[1:] = node[1:] != node[:-1]
+    before = place - torch.where(is_first, place, 0).cummax(0).values if node.numel() else place
+    return torch.empty_like(seeds).scatter_(0, order, node + before * 2**32)
+
+
+def walk_keys(seeds: Tensor, seed: int, streams: Tensor | None) -> Tensor:
+    """The keys of the seeds' streams, int64 (S,): what all samplers with ``seed`` and ``streams`` draw from.
+
+    Raises
+    ------
+    InvalidGraphError
+        If there is not one stream, an integer, for each seed.
+    """
+    if streams is None:
+        streams = default_streams(seeds)
+    if streams.shape != seeds.shape or streams.is_floating_point():
+        raise InvalidGraphError(
+            f"expected one stream, an integer, for each of {seeds.numel()} seeds, got {tuple(streams.shape)} of"
+            f" {streams.dtype}"
+        )
+    return stream_keys(seed, streams.to(seeds)).contiguous()
+
+
+def check_walk(length: int, restart: float) -> None:
+    """Raise ConfigurationError unless they are a number of moves and a probability."""
+    if length < 0:
+        raise ConfigurationError(f"length, the number of moves, must be 0 or more, got {length!r}")
+    if not 0 <= restart <= 1:
+        raise ConfigurationError(f"restart must be a probability, in [0, 1], got {restart!r}")
+
+
+def random_walks(
+    csr: CSR,
+    seeds: Tensor,
+    length: int,
+    *,
+    seed: int = 0,
+    streams: Tensor | None = None,
+    restart: float = 0.0,
+    p: float = 1.0,
+    q: float = 1.0,
+) -> Tensor:
+    r"""Walks along the entries of ``csr``, with restart ([1]_, [2]_) or of second order ([3]_).
+
+    A move goes to a neighbour: each entry with the same probability, or in proportion to its weight. Before each move
+    but the first the walk jumps back to its seed with probability ``restart`` and moves from there. With p or q other
+    than 1 a move from v, reached from t, to x has the odds (times the weight) 1 / p where x = t, 1 where there is an
+    edge from t to x, 1 / q elsewhere.
+
+    Parameters
+    ----------
+    csr : CSR of N nodes
+    seeds : Tensor of integers, shape (S,)
+    length : int, >= 0
+        Number of moves.
+    seed : int
+        Of the random numbers.
+    streams : Tensor of integers, shape (S,), optional
+        Which stream each walk draws from; by default :func:`default_streams`.
+    restart : float in [0, 1]
+    p, q : float, > 0
+        Return and in-out parameter of [3]_.
+
+    Returns
+    -------
+    Tensor of int64, shape (S, length + 1)
+        The seed, then the node after each move. At a node without neighbours (or without weight) the walk stays; with
+        restart > 0 it returns to its seed, which is then the entry of that move.
+
+    Raises
+    ------
+    ConfigurationError
+        If an option is out of its range, or restart comes with p or q.
+    InvalidGraphError
+        If a seed is not a node, or there is not one stream for each.
+
+    Notes
+    -----
+    Move t = 0, 1, ... uses number 2t of the walk's stream for the restart and 2t + 1 for the neighbour. With p or q,
+    moves after the first draw from stream t of the walk's key: candidate i by number 2i, taken or refused by number
+    2i + 1. One is taken anyway once the probability of coming that far is below 2^-53; the expected number of
+    candidates is at most the largest of 1, 1 / p, 1 / q over the smallest. The result does not depend on the tier or
+    on the number of threads.
+
+    References
+    ----------
+    .. [1] Tong, Faloutsos, Pan. Fast Random Walk with Restart and Its Applications. ICDM 2006.
+    .. [2] Qiu et al. GCC: Graph Contrastive Coding for Graph Neural Network Pre-Training. KDD 2020. arXiv:2006.09963.
+       (Restart before a move, as in the authors' code.)
+    .. [3] Grover, Leskovec. node2vec: Scalable Feature Learning for Networks. KDD 2016. arXiv:1607.00653, section 3.2.
+    """
+    check_walk(length, restart)
+    if not (0 < p < math.inf and 0 < q < math.inf):
+        raise ConfigurationError(f"p and q must be finite numbers > 0, got {p!r} and {q!r}")
+    if restart > 0 and (p != 1 or q != 1):
+        raise ConfigurationError("walks have either a restart or p and q: leave restart at 0, or p and q at 1")
+    seeds = csr.check_nodes(seeds)
+    keys = walk_keys(seeds, seed, streams)
+    walks: Tensor = _random_walks(csr.ptr, csr.neighbour, csr.cumulative, seeds, keys, length, restart, 1 / p, 1 / q)
+    return walks
+
+
+@torch.library.custom_op("graphssl::random_walks", mutates_args=())
+def _random_walks(
+    ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int,
+    restart: float, back: float, far: float,
+) -> Tensor:  # fmt: skip
+    second_order = back != 1 or far != 1
+    if backend.choose("random_walks", neighbour) != "cpp":
+        if second_order:
+            return _second_order_torch(ptr, neighbour, cumulative, seeds, keys, length, back, far)
+        return walks_torch(ptr, neighbour, cumulative, seeds, keys, length, restart)
+    out = seeds.new_empty(seeds.size(0), length + 1)
+    args = ptr, neighbour, cumulative, seeds, keys, out, seeds.size(0), length
+    if second_order:
+        native.call("node2vec_walks", *args, back, far, _trials(back, far), native.threads())
+    else:
+        native.call("random_walks", *args, float(restart), native.threads())
+    return out
+
+
+@_random_walks.register_fake
+def _(
+    ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int,
+    restart: float, back: float, far: float,
+) -> Tensor:  # fmt: skip
+    return seeds.new_empty(seeds.size(0), length + 1)
+
+
+def _trials(back: float, far: float) -> int:
+    """After so many candidates the probability that all were refused is below 2^-53."""
+    least = min(1.0, back, far) / max(1.0, back, far)
+    return 1 if least == 1 else min(2**31, 1 + math.ceil(53 * math.log(2) / -math.log1p(-least)))
+
+
+def walks_torch(
+    ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int, restart: float
+) -> Tensor:
+    """Walks with restart, all seeds at once, move by move."""
+    at, trace = seeds, [seeds]
+    for t in range(length):
+        start = torch.where(uniform(keys, 2 * t) < restart, seeds, at) if restart > 0 and t > 0 else at
+        entry = _draw(ptr, cumulative, start, keys, 2 * t + 1)
+        at = torch.where(entry >= 0, _at(neighbour, entry), seeds if restart > 0 else at)
+        trace.append(at)
+    return torch.stack(trace, dim=1)
+
+
+def _second_order_torch(
+    ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int, back: float,
+    far: float,
+) -> Tensor:  # fmt: skip
+    """node2vec: all walks try a candidate, those that refused theirs try the next one."""
+    trace = walks_torch(ptr, neighbour, cumulative, seeds, keys, min(1, length), 0.0)
+    out = torch.cat([trace, seeds.new_empty(seeds.numel(), max(0, length - 1))], dim=1)
+    most, trials = max(1.0, back, far), _trials(back, far)
+    for t in range(1, length):
+        before, at, own = out[:, t - 1], out[:, t], stream_keys(keys, torch.full_like(keys, t))
+        alone = _at(neighbour, ptr[at]) == _at(neighbour, ptr[at + 1] - 1)
+        out[:, t + 1] = at  # where there is no candidate
+        waiting = torch.arange(at.numel(), device=at.device)
+        for i in range(trials):
+            entry = _draw(ptr, cumulative, at[waiting], own[waiting], 2 * i)
+            waiting, entry = waiting[entry >= 0], entry[entry >= 0]
+            if waiting.numel() == 0:
+                break
+            x, t_node = _at(neighbour, entry), before[waiting]
+            odds = torch.where(_has_edge(ptr, neighbour, t_node, x), 1.0, far).double()
+            odds = torch.where(x == t_node, back, odds)
+            taken = (uniform(own[waiting], 2 * i + 1) * most < odds) | alone[waiting]
+            taken |= i + 1 == trials
+            out[waiting[taken], t + 1] = x[taken]
+            waiting = waiting[~taken]
+    return out
+
+
+def _draw(ptr: Tensor, cumulative: Tensor | None, nodes: Tensor, keys: Tensor, counter: int) -> Tensor:
+    """The entry of each node that its stream's number chooses; -1 where there is nothing to choose."""
+    begin, end = ptr[nodes], ptr[nodes + 1]
+    if cumulative is None:
+        return torch.where(end > begin, begin + below(keys, counter, (end - begin).clamp(min=1)), -1)
+    total = torch.where(end > begin, _at(cumulative, end - 1), 0.0)
+    place = uniform(keys, counter) * total
+    entry = bisect(cumulative, begin, torch.maximum(begin, end - 1), place, right=True)
+    return torch.where(total > 0, entry, -1)
+
+
+def _has_edge(ptr: Tensor, neighbour: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    end = ptr[source + 1]
+    entry = bisect(neighbour, ptr[source], end, target)
+    return (entry < end) & (_at(neighbour, entry) == target)
+
+
+def bisect(values: Tensor, begin: Tensor, end: Tensor, wanted: Tensor, *, right: bool = False) -> Tensor:
+    """The first place in [begin, end) whose value is at least ``wanted`` (``right``: above it); ``end`` without one."""
+    low, high = begin, end
+    for _ in range(int((end - begin).max()).bit_length() if begin.numel() else 0):
+        middle = (low + high) >> 1
+        value = _at(values, middle)
+        below_it = (low < high) & (value <= wanted if right else value < wanted)
+        low, high = torch.where(below_it, middle + 1, low), torch.where(below_it, high, middle)
+    return low
+
+
+def _at(values: Tensor, index: Tensor) -> Tensor:
+    """``values[index]``, anything where there is no such place; integers as int64."""
+    if values.numel() == 0:
+        values = values.new_zeros(1)
+    found = values[index.clamp(0, values.numel() - 1)]
+    return found if found.is_floating_point() else found.long()
