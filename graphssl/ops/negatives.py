@@ -51,11 +51,10 @@ def negative_edges(csr: CSR, num: int, *, seed: int = 0, self_loops: bool = Fals
     at_least = pairs - csr.num_edges - (0 if self_loops else csr.num_nodes)
     if num <= at_least // 2 and at_least >= pairs / 4:
         return _by_rejection(csr, num, key, self_loops)
-    possible = pairs if num <= pairs else 0
-    free = _free_pairs(csr, self_loops) if possible else key.new_empty(0)
+    free = _free_pairs(csr, self_loops) if num <= pairs else key.new_empty(0)
     if num > free.numel():
-        raise ConfigurationError(f"expected num up to {at_least if not possible else free.numel()}, the pairs that no "
-                                 f"edge joins, got {num}")  # fmt: skip
+        least = "fewer" if num > pairs else f"only {free.numel()}"
+        raise ConfigurationError(f"got num = {num}, but {least} pairs of nodes have no edge: ask for fewer")
     order = uniform(key, torch.arange(free.numel(), device=csr.device)).argsort(stable=True)
     chosen = free[order[:num]]
     return torch.stack([chosen // max(1, csr.num_nodes), chosen % max(1, csr.num_nodes)])
