@@ -5,6 +5,9 @@ from graphssl.data.blocks import NodeBlocks
 from graphssl.data.builtin import digits_graphs, digits_knn, karate_club, planted_communities
 from graphssl.data.check import check_graph
 from graphssl.data.datasets import DatasetInfo, dataset_info, list_datasets, load_dataset
+from graphssl.data.disk import DiskGraph, open_graph
+from graphssl.data.disk_convert import convert_edge_list
+from graphssl.data.disk_writer import GraphWriter, write_graph
 from graphssl.data.edge_lists import read_graph_file, save_graph
 from graphssl.data.features import FEATURE_KINDS, resolve_features, with_features
 from graphssl.data.graphs import GraphList, graph_of_node, num_features, num_graphs, num_nodes
@@ -14,13 +17,16 @@ from graphssl.data.source import GraphSource, degrees, graph_source
 __all__ = [
     "FEATURE_KINDS",
     "DatasetInfo",
+    "DiskGraph",
     "GraphList",
     "GraphSource",
+    "GraphWriter",
     "Inputs",
     "Kind",
     "NodeBlocks",
     "attribute_kinds",
     "check_graph",
+    "convert_edge_list",
     "dataset_info",
     "degrees",
     "digits_graphs",
@@ -33,6 +39,7 @@ __all__ = [
     "num_features",
     "num_graphs",
     "num_nodes",
+    "open_graph",
     "planted_communities",
     "read_graph_file",
     "resolve_features",
@@ -40,4 +47,5 @@ __all__ = [
     "take_rows",
     "to_graphs",
     "with_features",
+    "write_graph",
 ]

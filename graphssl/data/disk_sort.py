@@ -1,0 +1,131 @@
+"""Sorting more edges than fit in memory: by buckets on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["EdgeSorter"]
+
+_BUCKETS = 128
+_CELLS = 1 << 14
+Fields = tuple[tuple[str, Any], ...]
+
+
+class EdgeSorter:
+    """Pairs of nodes, with values, that come back in ascending order; equal pairs in the order in which they came.
+
+    Records are spilled to one file. When they are more than fit in memory they are dealt to buckets of successive
+    pairs, whose limits come from a histogram, and each bucket is sorted by itself; one that is still too large (the
+    edges of a hub) is dealt again.
+
+    Parameters
+    ----------
+    path : Path
+        Name that the temporary files begin with.
+    fields : tuple of (name, dtype)
+        Values that each pair carries.
+    memory_bytes : int
+        Bound of the memory that sorting takes. Copies of a single pair are always sorted together.
+
+    Notes
+    -----
+    Cost: each record is written and read twice, once more for each time that a bucket is dealt again.
+    """
+
+    def __init__(self, path: Path, fields: Fields, memory_bytes: int) -> None:
+        self._path = path
+        self._pairs_only = not fields
+        self._record = np.dtype([("first", "<i4"), ("second", "<i4"), *fields])
+        # key, order and their sorted copies take 32 bytes; records and their sorted copy, and as much for the reader
+        self.capacity = max(1, memory_bytes // (40 + 4 * self._record.itemsize))
+        self._spill = open(path, "wb")  # noqa: SIM115 (closed by chunks or abandon)
+        self._count = 0
+
+    def add(self, first: np.ndarray, second: np.ndarray, **values: np.ndarray) -> None:
+        """Take pairs, of nodes in [0, 2^31)."""
+        for start in range(0, len(first), self.capacity):
+            part = slice(start, start + self.capacity)
+            records = np.empty(len(first[part]), self._record)
+            records["first"], records["second"] = first[part], second[part]
+            for name, value in values.items():
+                records[name] = value[part]
+            self._spill.write(records.data.cast("B"))
+        self._count += len(first)
+
+    def chunks(self, num_nodes: int) -> Iterator[np.ndarray]:
+        """The records in order; equal pairs are never in two chunks. The temporary files are gone afterwards."""
+        self._spill.close()
+        yield from self._sorted(self._path, self._count, 0, num_nodes * num_nodes, num_nodes)
+
+    def abandon(self) -> None:
+        """Close the file."""
+        self._spill.close()
+
+    def _sorted(self, path: Path, count: int, low: int, high: int, num_nodes: int) -> Iterator[np.ndarray]:
+        if count <= self.capacity or high - low <= 1:
+            records = np.fromfile(path, self._record)
+            path.unlink()
+            if count:
+                yield self._order(records, num_nodes)
+            return
+        width = -(-(high - low) // _CELLS)
+        cells = np.zeros(_CELLS, dtype=np.int64)
+        for block in self._blocks(path):
+            cells += np.bincount((_key(block, num_nodes) - low) // width, minlength=_CELLS)
+        bucket, sizes = _group(cells, max(self.capacity, count // _BUCKETS))
+        paths = [path.with_name(f"{path.name}-{i}") for i in range(len(sizes))]
+        with ExitStack() as stack:
+            files = [stack.enter_context(open(name, "wb")) for name in paths]
+            for block in self._blocks(path):
+                which = bucket[(_key(block, num_nodes) - low) // width]
+                block = block[np.argsort(which, kind="stable")]
+                ends = np.cumsum(np.bincount(which, minlength=len(sizes)))
+                for file, start, end in zip(files, np.r_[0, ends[:-1]], ends, strict=True):
+                    if start < end:
+                        file.write(block[start:end].data.cast("B"))
+        path.unlink()
+        first = np.searchsorted(bucket, np.arange(len(sizes) + 1))  # cell at which each bucket begins
+        for i, name in enumerate(paths):
+            limits = low + int(first[i]) * width, min(high, low + int(first[i + 1]) * width)
+            yield from self._sorted(name, int(sizes[i]), *limits, num_nodes)
+
+    def _order(self, records: np.ndarray, num_nodes: int) -> np.ndarray:
+        key = _key(records, num_nodes)
+        if self._pairs_only:  # nothing but the pair: equal records need no order, and sorting numbers is faster
+            key.sort()
+            records["first"] = key // num_nodes
+            records["second"] = key % num_nodes
+            return records
+        if (key[1:] >= key[:-1]).all():
+            return records
+        return records[np.argsort(key, kind="stable")]
+
+    def _blocks(self, path: Path) -> Iterator[np.ndarray]:
+        size = max(1, self.capacity // 2)
+        with open(path, "rb") as file:
+            while len(block := np.fromfile(file, self._record, size)):
+                yield block
+
+
+def _key(records: np.ndarray, num_nodes: int) -> np.ndarray:
+    key = records["first"].astype(np.int64)
+    key *= num_nodes
+    key += records["second"]
+    return key
+
+
+def _group(cells: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Join successive cells while they hold at most ``limit``: the bucket of each cell, uint16, and their sizes."""
+    bucket = np.empty(len(cells), dtype=np.uint16)
+    sizes = [0]
+    for i, count in enumerate(cells.tolist()):
+        if sizes[-1] and sizes[-1] + count > limit:
+            sizes.append(0)
+        sizes[-1] += count
+        bucket[i] = len(sizes) - 1
+    return bucket, np.asarray(sizes)
