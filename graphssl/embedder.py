@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch_geometric.data import Data
 
-from graphssl.data import num_features, to_graphs, with_features
+from graphssl.data import num_features, num_nodes, to_graphs, with_features
 from graphssl.errors import (
     ConfigurationError,
     CorruptFileError,
@@ -50,7 +50,8 @@ class Embedder(TransformerMixin, BaseEstimator):
     max_steps : int, optional
         An upper bound on the optimiser steps; 0 embeds with an untrained encoder.
     batch_size : int, optional
-        Graphs in a batch, for lists of graphs.
+        Graphs in a batch, for lists of graphs. For one graph: train on batches of so many nodes with sampled
+        neighbours, and embed in blocks; without it, the graph is used whole.
     features : str
         How node features are made, see :func:`graphssl.data.with_features`; ``"auto"`` is what the recipe says,
         else the given ones, else degrees.
@@ -138,7 +139,8 @@ class Embedder(TransformerMixin, BaseEstimator):
         ----------
         X : graph(s)
             A PyG ``Data``, a list or data set of ``Data``, a networkx graph, a scipy sparse adjacency,
-            ``(x, edge_index)``, or the path of an edge list (.csv, .tsv, .txt, .npz).
+            ``(x, edge_index)``, a DiskGraph or ``(FeatureStore, GraphStore)`` (with ``batch_size``), or the path of an
+            edge list (.csv, .tsv, .txt, .npz).
 
         Raises
         ------
@@ -189,7 +191,7 @@ class Embedder(TransformerMixin, BaseEstimator):
         self.method_, self.history_, self.settings_ = fitted.method, fitted.history, fitted.settings
         self.node_ids_ = inputs.node_ids
         self.n_features_in_ = num_features(fitted.data)
-        self._num_nodes = fitted.data.num_nodes if isinstance(fitted.data, Data) else 0
+        self._num_nodes = 0 if isinstance(inputs.data, list) else num_nodes(fitted.data)
         return fitted
 
     @property

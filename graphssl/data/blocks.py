@@ -77,7 +77,7 @@ class NodeBlocks:
         data : Data
             ``edge_index``, ``edge_weight`` where the graph has it, ``in_degree`` and ``norm_degree``.
         """
-        csr = self.source.csr("in")
+        csr = self.source.topology("in")
         columns = self.source.num_features if features is None else features.size(1)
         for rows in self._ranges(csr.ptr, 4 * (columns + width) + 64, neighbours):
             nodes, data = torch.arange(rows.start, rows.stop), Data()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch_geometric.data.graph_store import EdgeAttr, EdgeLayout
 
 from graphssl.data.disk_format import check_files, map_array, read_manifest
 from graphssl.errors import ConfigurationError, CorruptFileError, InvalidGraphError
+from graphssl.ops import gcn_degree
 from graphssl.ops.csr import CSR, DIRECTIONS
 
 __all__ = ["DiskGraph", "open_graph"]
+
+DEGREE_BLOCK = 2**20  # nodes whose degrees are added up together
 
 
 def open_graph(folder: str | os.PathLike[str], *, verify: bool = False) -> DiskGraph:
@@ -129,6 +133,26 @@ class DiskGraph(FeatureStore, GraphStore):
         if direction not in DIRECTIONS:
             raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
         return self._csr if direction == "out" else self._in_csr
+
+    @cached_property
+    def norm_degree(self) -> Tensor | None:
+        """Weights of the edges that end in each node, with one self-loop on every node: float32 (N,).
+
+        None where that is the number of edges plus 1: without weights and self-loops. Computed in blocks of nodes.
+        """
+        csr = self._in_csr
+        total, plain = torch.empty(self.num_nodes), csr.weight is None
+        for start in range(0, self.num_nodes, DEGREE_BLOCK):
+            stop = min(start + DEGREE_BLOCK, self.num_nodes)
+            first, last = int(csr.ptr[start]), int(csr.ptr[stop])
+            row = torch.repeat_interleave(torch.arange(stop - start), csr.ptr[start : stop + 1].diff())
+            col = csr.neighbour[first:last].long() - start
+            loops = row == col
+            plain = plain and not bool(loops.any())
+            inside = torch.where((col >= 0) & (col < stop - start), col, row + (stop - start))  # keeps loops loops
+            weight = None if csr.weight is None else csr.weight[first:last]
+            total[start:stop] = gcn_degree(torch.stack([inside, row]), 2 * (stop - start), weight)[: stop - start]
+        return None if plain else total
 
     # What PyG asks a feature store
 

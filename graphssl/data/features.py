@@ -72,6 +72,8 @@ def with_features(data: T, kind: str = "auto") -> T:
     once, duplicate edges each.
     """
     kind = resolve_features(data, kind)
+    if hasattr(data, "topology"):  # read in pieces: with the features it has
+        return data
     graphs = [data] if isinstance(data, Data) else list(data)
     make = _maker(kind)
     done = []
@@ -97,6 +99,13 @@ def resolve_features(data: Data | Sequence[Data], kind: str = "auto") -> str:
     >>> resolve_features(star, "auto"), resolve_features(star, "degree-one-hot")
     ('degree', 'degree-one-hot-3')
     """
+    if hasattr(data, "topology"):
+        if kind not in ("auto", "given") or num_features(data) == 0:
+            raise InvalidGraphError(
+                f"a graph on disk is used with the features it was written with, but features={kind!r} and it has "
+                f"{num_features(data)} columns: write it with the features you want"
+            )
+        return "given"
     graphs = [data] if isinstance(data, Data) else list(data)
     known = kind in FEATURE_KINDS and not kind.endswith("-M")
     if not known and not _ONE_HOT.fullmatch(kind):

@@ -64,6 +64,8 @@ def num_graphs(data: Data | Sequence[Data]) -> int:
 
 def num_nodes(data: Data | Sequence[Data]) -> int:
     """Number of nodes, summed over a list of graphs; the largest index of an edge plus 1 when nothing else tells."""
+    if hasattr(data, "topology"):  # a graph that is read in pieces
+        return int(getattr(data, "num_nodes"))  # noqa: B009
     if not isinstance(data, Data):
         return sum(num_nodes(graph) for graph in data)
     # Data.num_nodes warns when it has to guess from edge_index; here that guess is the documented answer.
@@ -86,6 +88,8 @@ def num_features(data: Data | Sequence[Data]) -> int:
     """
     if isinstance(data, Data):
         return 0 if data.x is None else int(data.x.size(-1))
+    if hasattr(data, "topology"):
+        return int(getattr(data, "num_features"))  # noqa: B009
     widths = {num_features(graph) for graph in data}
     if len(widths) > 1:
         raise InvalidGraphError(f"graphs differ in their number of features: {sorted(widths)}; align their columns")

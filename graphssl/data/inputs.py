@@ -13,19 +13,20 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data, Dataset
+from torch_geometric.data import Batch, Data, Dataset, FeatureStore
 
 from graphssl.data.check import check_graph
 from graphssl.data.edge_lists import read_graph_file
 from graphssl.data.features import with_features
 from graphssl.data.graphs import GraphList, num_features
+from graphssl.data.source import graph_source
 from graphssl.errors import InvalidGraphError
 
 __all__ = ["Inputs", "to_graphs"]
 
 ACCEPTED = (
     "a PyG Data or Batch, a list or Dataset of Data, a networkx graph, a scipy sparse adjacency, "
-    "a tuple (x, edge_index), or a path to .csv, .tsv, .txt or .npz"
+    "a tuple (x, edge_index), a DiskGraph, (FeatureStore, GraphStore), or a path to .csv, .tsv, .txt or .npz"
 )
 _ONE_GRAPH = "; a grid search cannot split one graph into folds: compare settings of a method with  graphssl compare"
 
@@ -48,7 +49,7 @@ class Inputs:
     @property
     def is_list(self) -> bool:
         """Whether there are several graphs (also when the list has one)."""
-        return not isinstance(self.data, Data)
+        return isinstance(self.data, list)
 
 
 def to_graphs(X: Any, *, features: str | None = "auto") -> Inputs:
@@ -64,6 +65,7 @@ def to_graphs(X: Any, *, features: str | None = "auto") -> Inputs:
         - a scipy sparse matrix (N, N): entry (i, j) is the edge from i to j, its value the weight; without weights
           when all are 1. An asymmetric matrix is a directed graph.
         - ``(x, edge_index)``: arrays or tensors (N, F) and (2, E), directed as given; ``x`` may be None.
+        - a DiskGraph, or (FeatureStore, GraphStore): read in pieces, and not checked; only with the features it has.
         - a path: see :func:`graphssl.data.read_graph_file`.
     features : str, optional
         See :func:`graphssl.data.with_features`; None leaves them as they are, missing ones included.
@@ -80,6 +82,9 @@ def to_graphs(X: Any, *, features: str | None = "auto") -> Inputs:
         For paths.
     """
     node_ids = None
+    stores = X[0] if isinstance(X, tuple) and len(X) == 2 else X
+    if isinstance(stores, FeatureStore) and not isinstance(stores, Data):
+        return Inputs(graph_source(X))
     if isinstance(X, (str, os.PathLike)):
         data, node_ids = read_graph_file(X)
     elif isinstance(X, nx.Graph):

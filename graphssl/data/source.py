@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data, FeatureStore, GraphStore
 
 from graphssl.data.attributes import attribute_kinds, take_rows
+from graphssl.data.disk import DiskGraph
 from graphssl.data.graphs import num_features, num_nodes
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import gcn_degree, remember
@@ -20,13 +22,13 @@ __all__ = ["GraphSource", "degrees", "graph_source"]
 
 @runtime_checkable
 class GraphSource(Protocol):
-    """A graph that is read in pieces; :class:`~graphssl.data.DiskGraph` is one, :func:`graph_source` makes others."""
+    """A graph that is read in pieces, whatever form it has; :func:`graph_source` makes one."""
 
     num_nodes: int
     num_features: int
 
-    def csr(self, direction: str = "out") -> CSR:
-        """The topology: neighbours along the edges (``out``) or against them (``in``)."""
+    def topology(self, direction: str = "out") -> CSR:
+        """The neighbours of each node along the edges (``out``) or against them (``in``)."""
         ...
 
     def node_rows(self, nodes: Tensor) -> dict[str, Any]:
@@ -47,11 +49,11 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
 
     Parameters
     ----------
-    graph : Data, a pair (FeatureStore, GraphStore), or a GraphSource
+    graph : Data, DiskGraph, a pair (FeatureStore, GraphStore), or a GraphSource
         Of a pair, the attributes of the first group (node type) and the edges of the first type, in any layout.
     weight_attr, time_attr : str, optional
-        Of a ``Data``: which per-edge attributes hold the odds of an edge to be sampled (where it has them; else all
-        edges are equal) and its time stamp.
+        Which per-edge attributes hold the odds of an edge to be sampled (where it has them; else all edges are equal)
+        and its time stamp; of a graph on disk they are ``edge_weight`` and ``time``.
 
     Raises
     ------
@@ -60,12 +62,14 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
     """
     if isinstance(graph, Data):
         return _InMemory(graph, weight_attr, time_attr)
+    if isinstance(graph, DiskGraph):
+        return _OnDisk(graph, weight_attr, time_attr)
     if isinstance(graph, GraphSource):
         return graph
     if isinstance(graph, tuple) and len(graph) == 2:
         features, topology = graph
-        if features is topology and isinstance(features, GraphSource):
-            return features
+        if isinstance(features, DiskGraph) and features is topology:
+            return _OnDisk(features, weight_attr, time_attr)
         if isinstance(features, FeatureStore) and isinstance(topology, GraphStore):
             return _Stores(features, topology)
     raise InvalidGraphError(
@@ -75,7 +79,7 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
 
 def degrees(source: GraphSource, nodes: Tensor) -> tuple[Tensor, Tensor]:
     """Of these nodes, the number of edges that end in them, and what the GCN normalises by: float32 (len(nodes),)."""
-    ptr, norm = source.csr("in").ptr, source.norm_degree()
+    ptr, norm = source.topology("in").ptr, source.norm_degree()
     count = (ptr[nodes + 1] - ptr[nodes]).float()
     return count, count + 1 if norm is None else norm[nodes]
 
@@ -101,7 +105,7 @@ class _InMemory:
             raise ConfigurationError(f"the graph has no attribute {time_attr!r} to read time stamps from")
         self.time = data.get(time_attr) if time_attr else None
 
-    def csr(self, direction: str = "out") -> CSR:
+    def topology(self, direction: str = "out") -> CSR:
         def build(edge_index: Tensor, weight: Tensor | None, time: Tensor | None) -> CSR:
             return CSR.from_edges(edge_index, self.num_nodes, direction=direction, weight=weight, time=time)
 
@@ -122,11 +126,38 @@ class _InMemory:
         return {name: take_rows(self.data[name], edges) for name in names}
 
 
+class _OnDisk:
+    """A graph on disk: rows are read from the memory maps when they are asked for."""
+
+    def __init__(self, graph: DiskGraph, weight_attr: str | None, time_attr: str | None) -> None:
+        self.graph, self.weighted, self.timed = graph, weight_attr is not None, time_attr is not None
+        self.num_nodes, self.num_features = graph.num_nodes, graph.num_features
+        if self.timed and graph.topology("out").time is None:
+            raise ConfigurationError(f"{graph!r} has no time stamps: write it with time")
+
+    def topology(self, direction: str = "out") -> CSR:
+        csr = self.graph.topology(direction)
+        weight, time = (csr.weight if self.weighted else None), (csr.time if self.timed else None)
+        return csr if weight is csr.weight and time is csr.time else replace(csr, weight=weight, time=time)
+
+    def node_rows(self, nodes: Tensor) -> dict[str, Any]:
+        rows = {"x": self.graph.gather(nodes)} if self.num_features else {}
+        return rows if self.graph.y is None else {**rows, "y": self.graph.y[nodes]}
+
+    def edge_rows(self, edges: Tensor) -> dict[str, Any]:
+        out = self.graph.topology("out")
+        found = {"edge_weight": out.weight, "time": out.time}
+        return {name: value[edges] for name, value in found.items() if value is not None}
+
+    def norm_degree(self) -> Tensor | None:
+        return self.graph.norm_degree
+
+
 class _Stores:
     """A pair of PyG stores: features are read row by row, the edges once, into memory."""
 
     def __init__(self, features: FeatureStore, topology: GraphStore) -> None:
-        self.features, self.topology = features, topology
+        self.features, self.edges = features, topology
         attributes = features.get_all_tensor_attrs()
         group = attributes[0].group_name if attributes else None
         self.attributes = {a.attr_name: a for a in attributes if a.group_name == group}
@@ -136,18 +167,18 @@ class _Stores:
 
     @functools.cached_property
     def _edge_index(self) -> Tensor:
-        attributes = self.topology.get_all_edge_attrs()
+        attributes = self.edges.get_all_edge_attrs()
         if not attributes:
             raise InvalidGraphError("the graph store holds no edges")
         first = attributes[0]
-        row, col = self.topology.get_edge_index(first)
+        row, col = self.edges.get_edge_index(first)
         if first.layout.value == "csr":
             row = torch.repeat_interleave(torch.arange(row.numel() - 1), row.diff())
         elif first.layout.value == "csc":
             col = torch.repeat_interleave(torch.arange(col.numel() - 1), col.diff())
         return torch.stack([row, col]).long()
 
-    def csr(self, direction: str = "out") -> CSR:
+    def topology(self, direction: str = "out") -> CSR:
         def build(edge_index: Tensor) -> CSR:
             return CSR.from_edges(edge_index, self.num_nodes, direction=direction)
 

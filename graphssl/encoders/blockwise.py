@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from graphssl.data import NodeBlocks
+from graphssl.encoders.base import Layer
 from graphssl.encoders.norms import GraphNorm
 from graphssl.errors import ConfigurationError
 
@@ -19,7 +19,7 @@ __all__ = ["outputs_in_blocks"]
 
 
 @torch.no_grad()
-def outputs_in_blocks(stack: Stack, graph: NodeBlocks) -> Sequence[Tensor]:
+def outputs_in_blocks(stack: Stack, graph: NodeBlocks) -> list[Tensor]:
     """The outputs of a stack's layers, each (N, width); without jumping knowledge only the last is kept.
 
     Raises
@@ -34,6 +34,7 @@ def outputs_in_blocks(stack: Stack, graph: NodeBlocks) -> Sequence[Tensor]:
     outputs: list[Tensor] = []
     h = None
     for position, layer in enumerate(stack.layers):
+        assert isinstance(layer, Layer)
         out: Tensor | None = None
         for rows, x, data in graph.blocks(h, width=4 * stack.widths[position + 1], neighbours=layer.reads_edges):
             block = stack.layer(position, x, data)[: rows.stop - rows.start]

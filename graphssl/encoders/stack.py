@@ -52,6 +52,11 @@ class Stack(Encoder):
     final_activation : bool
         False drops normalisation and activation of the last layer.
 
+    Attributes
+    ----------
+    hops : int
+        How far a node's representation reaches.
+
     Raises
     ------
     ConfigurationError
@@ -89,6 +94,7 @@ class Stack(Encoder):
         if len(layers) == 0 or len(widths) != len(layers) + 1:
             raise ConfigurationError(f"expected L + 1 widths for L >= 1 layers, got {len(widths)} for {len(layers)}")
         self.dropout, self.jumping, self.widths = dropout, jumping, tuple(widths)
+        self.hops = sum(layer.reads_edges for layer in layers)
         self.in_channels = widths[0]
         self.out_channels = sum(widths[1:]) if jumping == "cat" else widths[-1]
         self.layers = nn.ModuleList(layers)
@@ -142,7 +148,7 @@ class Stack(Encoder):
             out = out + self._skip(position, h)
         return activation(norm(out, data)) if layer.norm_first else norm(activation(out), data)
 
-    def _combine(self, outputs: Sequence[Tensor]) -> Tensor:
+    def _combine(self, outputs: list[Tensor]) -> Tensor:
         """What is returned of the layers' outputs."""
         if self.jumping == "cat":
             return torch.cat(outputs, dim=1)

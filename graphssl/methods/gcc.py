@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch_geometric.data import Batch, Data
 
 from graphssl.data import graph_source
-from graphssl.encoders import build_encoder
+from graphssl.encoders import Encoder, build_encoder
 from graphssl.errors import ConfigurationError
 from graphssl.functional import info_nce_loss, queue_info_nce_loss
 from graphssl.heads import EMA, Queue
@@ -75,7 +75,7 @@ class StructureEncoder(nn.Module):
     """Eigenvectors, a degree embedding and a mark on the seed through a GIN: (G, D) of unit length."""
 
     def __init__(
-        self, layers: nn.Module, degree_channels: int, max_degree: int, out_channels: int, dropout: float
+        self, layers: Encoder, degree_channels: int, max_degree: int, out_channels: int, dropout: float
     ) -> None:
         super().__init__()
         self.degrees = nn.Embedding(max_degree + 1, degree_channels)
@@ -173,7 +173,7 @@ class GCC(Method):
     def loss(self, batch: Pair | Data) -> Tensor:
         """InfoNCE of a batch of pairs, shape ``()``; a graph gives one pair for each node."""
         if not isinstance(batch, Pair):
-            csr, key = graph_source(batch).csr("out").undirected, int(torch.randint(2**62, ()))
+            csr, key = graph_source(batch).topology("out").undirected, int(torch.randint(2**62, ()))
             nodes = torch.arange(csr.num_nodes)
             batch = self._pair(csr, nodes, nodes, key).to(batch.edge_index.device)
         q = self.encoder(batch.query)  # (B, D)
@@ -204,7 +204,7 @@ class GCC(Method):
         if isinstance(graph, Batch):
             return self._embed_graphs(graph)
         source, device = graph_source(graph), next(self.parameters()).device
-        csr, codes = source.csr("out").undirected, []
+        csr, codes = source.topology("out").undirected, []
         for nodes in torch.arange(source.num_nodes).split(EMBEDDED):
             views = (self._subgraphs(csr, nodes, nodes * self.views + i, 0).to(device) for i in range(self.views))
             codes.append(sum(self.encoder(view) for view in views) / self.views)
@@ -243,7 +243,7 @@ class GCC(Method):
         width = out_channels or hidden_channels
         layers = build_encoder(
             encoder, positional_channels + degree_channels + 1, hidden_channels=hidden_channels, num_layers=num_layers,
-            activation=activation, jumping="cat", **({"options": {"inner_norm": True}} if encoder == "gin" else {}),
+            activation=activation, jumping="cat", options={"inner_norm": True} if encoder == "gin" else None,
             **(encoder_options or {}),
         )  # fmt: skip
         return cls(

@@ -109,7 +109,7 @@ class ClusterLoader(Loader):
             raise ConfigurationError("give num_parts or parts, one of them")
         if parts is None:
             assert num_parts is not None
-            parts = partition(self.source.csr("out"), num_parts, seed=seed)
+            parts = partition(self.source.topology("out"), num_parts, seed=seed)
         elif parts.shape != (self.source.num_nodes,) or parts.dtype != torch.int64 or bool((parts < 0).any()):
             raise ConfigurationError(
                 f"parts must be the number >= 0 of each node's part, int64 of shape ({self.source.num_nodes},); "
@@ -126,7 +126,7 @@ class ClusterLoader(Loader):
     def make(self, items: Tensor, key: int) -> Data:
         """The batch of these clusters, without the empty ones."""
         nodes = torch.cat([self.members[item] for item in items.tolist()])
-        found = induced_subgraphs(self.source.csr("out"), nodes, torch.tensor([0, nodes.numel()]))
+        found = induced_subgraphs(self.source.topology("out"), nodes, torch.tensor([0, nodes.numel()]))
         data = Data(**self.source.node_rows(nodes), edge_index=found.edge_index)
         for name, value in self.source.edge_rows(found.edge).items():
             data[name] = value

@@ -113,7 +113,7 @@ class NeighborLoader(Loader):
             raise ConfigurationError(
                 f"expected one input_time for each of {self.input_nodes.numel()} seeds, got {tuple(input_time.shape)}"
             )
-        csr = self.source.csr("in")
+        csr = self.source.topology("in")
         self.csr = csr if self.weighted else replace_weight(csr)
         super().__init__(
             self.input_nodes.numel(), batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last,
@@ -133,7 +133,7 @@ class NeighborLoader(Loader):
             ptr = torch.tensor([0, found.node.numel()])
             if found.batch is not None:
                 raise ConfigurationError("subgraph_type='induced' joins the neighbourhoods of seeds: disjoint=False")
-            whole = induced_subgraphs(self.source.csr("out"), found.node, ptr)
+            whole = induced_subgraphs(self.source.topology("out"), found.node, ptr)
             data.edge_index, edges = whole.edge_index, whole.edge
         for name, value in self.source.edge_rows(edges).items():
             data[name] = value

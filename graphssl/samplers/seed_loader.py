@@ -56,7 +56,7 @@ class SeedLoader(Loader):
     ) -> None:
         several = not isinstance(graphs, (Data, tuple)) and hasattr(graphs, "__getitem__")
         parts = [graphs[i] for i in range(len(graphs))] if several else [graphs]
-        self.csr = union([graph_source(part).csr("out").undirected for part in parts])
+        self.csr = union([graph_source(part).topology("out").undirected for part in parts])
         degree = self.csr.ptr.diff().double()
         self.odds = torch.where(degree > 0, degree.pow(power), 0.0).cumsum(0)
         if not self.csr.num_edges:

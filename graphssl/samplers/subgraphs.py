@@ -81,7 +81,7 @@ class RandomWalkSubgraphs:
             The seed is the first node of its graph. ``n_id`` and ``e_id``: which nodes and edges of the graph it has.
         """
         found = walk_subgraphs(
-            self.source.csr("out"), seeds, self.walk_length, restart=self.restart_prob, seed=seed, streams=streams
+            self.source.topology("out"), seeds, self.walk_length, restart=self.restart_prob, seed=seed, streams=streams
         )
         return to_batch(self.source, found, attributes=self.attributes)
 
@@ -108,7 +108,7 @@ class EgoNets:
 
     def sample(self, seeds: Tensor, seed: int = 0, *, streams: Tensor | None = None) -> Batch:
         """One graph for each seed, as :meth:`RandomWalkSubgraphs.sample` gives them."""
-        csr = self.source.csr("out")
+        csr = self.source.topology("out")
         found = ego_nets(csr, seeds, self.hops, max_nodes=self.max_nodes, seed=seed, streams=streams)
         return to_batch(self.source, found, attributes=self.attributes)
 

@@ -43,5 +43,5 @@ class RandomWalks:
 
     def sample(self, seeds: Tensor, seed: int = 0, *, streams: Tensor | None = None) -> Tensor:
         """Walks, int64 (S, walk_length + 1), each with its seed first; see :meth:`RandomWalkSubgraphs.sample`."""
-        csr = self.source.csr("out")
+        csr = self.source.topology("out")
         return random_walks(csr, seeds, self.walk_length, seed=seed, streams=streams, p=self.p, q=self.q)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Batch, Data, FeatureStore
 
 from graphssl.data import graph_source
 from graphssl.encoders import Stack
@@ -39,8 +39,12 @@ class Batches(Protocol):
 
 
 def is_graph_list(data: Any) -> bool:
-    """Is this many graphs (a list or a PyG dataset) rather than one?"""
-    return not isinstance(data, Data) and hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    """Is this many graphs (a list or a PyG dataset) rather than one, in memory or as stores?"""
+    if isinstance(data, FeatureStore):  # a Data is one, too
+        return False
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], FeatureStore):
+        return isinstance(data[0], Data)
+    return hasattr(data, "__len__") and hasattr(data, "__getitem__")
 
 
 def without_labels(data: Any) -> Any:
@@ -131,8 +135,7 @@ def node_batches(
     if batch_size < 2:
         raise ConfigurationError(f"a batch of nodes needs batch_size of at least 2, got {batch_size}")
     if num_neighbors is None:
-        stacks = (module for module in method.modules() if isinstance(module, Stack))
-        depths = [sum(layer.reads_edges for layer in stack.layers) for stack in stacks]
+        depths = [module.hops for module in method.modules() if isinstance(module, Stack)]
         if not depths:
             raise ConfigurationError("give num_neighbors, one number a hop: the encoder does not tell its depth")
         num_neighbors = [DEFAULT_NEIGHBOURS] * max(depths) or [0]

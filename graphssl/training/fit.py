@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch_geometric.data import Data
 
-from graphssl.data import check_graph, resolve_features, with_features
+from graphssl.data import check_graph, graph_source, resolve_features, with_features
 from graphssl.errors import ConfigurationError, unknown_name
 from graphssl.method import Method, Recipe, create_method, method_options, method_recipes
 from graphssl.registry import METHODS
@@ -179,8 +180,11 @@ def fit(
             f"{name!r} embeds whole graphs and needs a list of graphs, got one graph; "
             "for the nodes of one graph use a method of level 'node', such as dgi"
         )
-    for graph in data if is_graph_list(data) else [data]:
-        check_graph(graph)
+    if not isinstance(data, Data) and not is_graph_list(data):
+        data = graph_source(data)
+    else:
+        for graph in [data] if isinstance(data, Data) else data:
+            check_graph(graph)
     data = without_labels(data)
     settings = replace(settings, features=resolve_features(data, settings.features))
     data = with_features(data, settings.features)

@@ -120,7 +120,6 @@ def test_learning_rate_schedules() -> None:
         (dict(steps=1, schedule="cosin"), UnknownNameError, "did you mean 'cosine'"),
         (dict(steps=1, warmup=1.5), ConfigurationError, "warmup"),
         (dict(steps=1, device="gpu"), ConfigurationError, "unknown device"),
-        (dict(steps=1, batch_size=4), ConfigurationError, "list of graphs"),
     ],
 )
 def test_bad_settings(settings, error, words) -> None:
