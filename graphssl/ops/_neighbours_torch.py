@@ -54,9 +54,7 @@ def _number(node: Tensor, tree: Tensor, found: Tensor, from_tree: Tensor, stride
     return torch.where(first < 0, first + node.numel(), number[first.clamp(min=0)]), is_new
 
 
-def _draw(
-    csr: CSR, u: Tensor, key: Tensor, fanout: int, replace: bool, limit: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _draw(csr: CSR, u: Tensor, key: Tensor, fanout: int, replace: bool, limit: Tensor | None) -> tuple[Tensor, Tensor]:
     """Entries drawn for nodes u, ascending for each, and whose they are."""
     start = csr.ptr[u]
     degree = csr.ptr[u + 1] - start

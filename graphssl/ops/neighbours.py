@@ -134,9 +134,7 @@ def _by_torch(
     node, tree, row, col, entry, nodes_of, edges_of = _neighbours_torch.sample(
         csr, seeds, keys, fanouts, replace, disjoint, limit
     )
-    return SampledNeighbours(
-        node, row, col, entry, csr.edge_ids(entry), tree if disjoint else None, nodes_of, edges_of
-    )
+    return SampledNeighbours(node, row, col, entry, csr.edge_ids(entry), tree if disjoint else None, nodes_of, edges_of)
 
 
 def _by_kernel(
