@@ -182,7 +182,7 @@ struct Task {
         if (count >= INT32_MAX || (array && !numbers.make_direct(nodes))) return false;
         const int64_t likely = expected() / 2;
         if (!sample.node.reserve(count) || !sample.tree.reserve(count) || !hop_key.reserve(count) ||
-            !numbers.reserve(likely < count ? count : likely < 32 * count ? likely : 32 * count))
+            !numbers.reserve(likely < count ? count : likely < 512 * count ? likely : 512 * count))
             return false;
         for (int64_t s = 0; s < count; ++s) {  // a seed that comes twice has two rows, and is found as the first
             sample.node.data[s] = int32_t(seeds[s]);
