@@ -1,4 +1,4 @@
-"""Neighbour sampling: seeds a second, the tensors of PyG's layout included, on a graph of ogbn-arxiv's size and degrees.
+"""Neighbour sampling: seeds a second, PyG's tensors included, on a graph of ogbn-arxiv's size and degrees.
 
 Batches of 1,024 seeds, one thread, process CPU time; ``ratio`` is the speed over the torch tier's. ``edges_per_second``
 counts the sampled edges.

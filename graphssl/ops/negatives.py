@@ -104,7 +104,7 @@ def negative_targets(csr: CSR, sources: Tensor, *, k: int, seed: int = 0, weight
         good = (drawn != source[waiting]) & ~_contains(csr, source[waiting], drawn)
         target[waiting[good]] = drawn[good]
         waiting = waiting[~good]
-    for part in waiting.split(max(1, _BLOCK_ENTRIES // max(1, csr.num_nodes))):
+    for part in waiting.split(max(1, _BLOCK_ENTRIES // max(1, csr.num_nodes))) if waiting.numel() else ():
         target[part] = _by_listing(csr, source[part], keys[part], number[part] + _ROUNDS * k, odds)
     return target.view(sources.numel(), k)
 

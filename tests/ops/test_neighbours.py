@@ -264,6 +264,15 @@ def test_few_seeds_of_many_nodes(name):
     assert found.node.numel() > 5000
 
 
+@every_tier
+def test_as_many_trees_as_a_table_has_places(name):
+    edge_index, csr = random_graph(n=4096)
+    for fanouts in ([0], [1, 1]):
+        with tier(name):
+            found = sample_neighbours(csr, torch.arange(4096), fanouts, disjoint=True)
+        check(found, edge_index, csr, torch.arange(4096), fanouts, disjoint=True)
+
+
 @pytest.mark.parametrize("kind", ["plain", "weight"])
 def test_threads(kind):
     _, csr = random_graph(n=3000, edges=30_000, weight=kind == "weight")

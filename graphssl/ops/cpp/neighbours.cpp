@@ -27,15 +27,19 @@ void release(Sample* sample) {
     free(sample);
 }
 
-// Which local node an identity is: an array over all nodes, or a hash table where that would be far larger.
+// Which local node a node of a tree is: an array over all nodes, or a hash table where that would be far larger.
 struct Numbers {
     struct Slot {
-        int64_t identity, local;
+        uint32_t tag;   // of the identity, to look at few local nodes in vain
+        int32_t local;  // -1: free
     };
+    const Sample& sample;
+    const bool disjoint;
     int32_t* direct = nullptr;
     Slot* slot = nullptr;
-    int64_t bits = 0, held = 0;
+    int64_t bits = 0;
 
+    Numbers(const Sample& sample, bool disjoint) : sample(sample), disjoint(disjoint) {}
     ~Numbers() {
         free(direct);
         free(slot);
@@ -45,44 +49,40 @@ struct Numbers {
         if (direct) memset(direct, 0xff, size_t(nodes) * sizeof(int32_t));
         return direct;
     }
-    int64_t home(int64_t identity) const { return int64_t(uint64_t(identity) * STREAM_STEP >> (64 - bits)); }
-    // Room for that many more, half of the table staying empty.
-    bool reserve(int64_t more) {
-        if (direct || (bits && 2 * (held + more) <= int64_t(1) << bits)) return true;
-        int64_t wanted = bits ? bits + 1 : 10;
-        while (2 * (held + more) > int64_t(1) << wanted) ++wanted;
-        Slot* old = slot;
-        const int64_t size = bits ? int64_t(1) << bits : 0;
-        slot = static_cast<Slot*>(malloc(sizeof(Slot) << wanted));
-        if (!slot) {
-            slot = old;
-            return false;
-        }
-        memset(slot, 0xff, sizeof(Slot) << wanted);
-        bits = wanted;
-        held = 0;
-        for (int64_t i = 0; i < size; ++i)
-            if (old[i].identity >= 0) add(old[i].identity, old[i].local);
-        free(old);
+    // Where an identity belongs are the first bits of this.
+    uint64_t hash(int64_t tree, int64_t node) const {
+        const uint64_t product = uint64_t(disjoint ? tree << 32 | node : node) * STREAM_STEP;
+        return product ^ product >> 32;  // the tag is the last bits: all bits shall count
+    }
+    // Room for that many local nodes in all, half of the table staying empty.
+    bool reserve(int64_t size) {
+        if (direct || (bits && 2 * size <= int64_t(1) << bits)) return true;
+        for (bits = bits ? bits : 10; 2 * size > int64_t(1) << bits;) ++bits;
+        free(slot);
+        slot = static_cast<Slot*>(malloc(sizeof(Slot) << bits));
+        if (!slot) return false;
+        memset(slot, 0xff, sizeof(Slot) << bits);
+        for (int64_t t = 0; t < sample.node.size; ++t) add(sample.tree.data[t], sample.node.data[t], t);
         return true;
     }
-    void fetch(int64_t identity) const {
-        if (direct) __builtin_prefetch(direct + identity, 1);
-        else __builtin_prefetch(slot + home(identity), 1);
+    void fetch(int64_t tree, int64_t node) const {
+        if (direct) __builtin_prefetch(direct + node, 1);
+        else __builtin_prefetch(slot + (hash(tree, node) >> (64 - bits)), 1);
     }
-    // The number of an identity: the one that is offered, if it has none.
-    int64_t add(int64_t identity, int64_t local) {
+    // The number of a node: the one that is offered, if it has none.
+    int64_t add(int64_t tree, int64_t node, int64_t offered) {
         if (direct) {
-            if (direct[identity] < 0) direct[identity] = int32_t(local);
-            return direct[identity];
+            if (direct[node] < 0) direct[node] = int32_t(offered);
+            return direct[node];
         }
-        const int64_t mask = (int64_t(1) << bits) - 1;
-        int64_t at = home(identity);
-        for (; slot[at].identity >= 0; at = (at + 1) & mask)
-            if (slot[at].identity == identity) return slot[at].local;
-        slot[at] = {identity, local};
-        ++held;
-        return local;
+        const uint64_t key = hash(tree, node), mask = (uint64_t(1) << bits) - 1;
+        uint64_t at = key >> (64 - bits);
+        for (int64_t t; (t = slot[at].local) >= 0; at = (at + 1) & mask)
+            if (slot[at].tag == uint32_t(key) && sample.node.data[t] == node &&
+                (!disjoint || sample.tree.data[t] == tree))
+                return t;
+        slot[at] = {uint32_t(key), int32_t(offered)};
+        return offered;
     }
 };
 
@@ -96,8 +96,6 @@ struct Task {
     int64_t nodes, hops;
     bool replace, disjoint;
     int64_t threads;
-
-    int64_t identity(int64_t tree, int64_t node) const { return disjoint ? tree << 32 | node : node; }
 
     // The number of nodes that may be found, from above; with -1, as if all rows were of the mean length.
     int64_t expected() const {
@@ -154,7 +152,7 @@ struct Task {
         for (int64_t e = first; e < last && e < first + BLOCK; ++e) __builtin_prefetch(graph.neighbour + entry[e]);
         for (int64_t e = first; e < last; e += BLOCK) {
             const int64_t size = last - e < BLOCK ? last - e : BLOCK;
-            if (!numbers.reserve(size) || sample.node.size + size >= INT32_MAX ||
+            if (!numbers.reserve(sample.node.size + size) || sample.node.size + size >= INT32_MAX ||
                 !sample.node.reserve(sample.node.size + size) || !sample.tree.reserve(sample.tree.size + size))
                 return false;
             for (int64_t i = e + BLOCK; i < last && i < e + 2 * BLOCK; ++i)
@@ -163,11 +161,11 @@ struct Task {
                 while (left == 0) left = sample.count.data[++t];
                 tree[i] = sample.tree.data[t];
                 found[i] = graph.neighbour[entry[e + i]];
-                numbers.fetch(identity(tree[i], found[i]));
+                numbers.fetch(tree[i], found[i]);
             }
             for (int64_t i = 0; i < size; ++i) {
                 const int64_t next = sample.node.size;
-                const int64_t local = numbers.add(identity(tree[i], found[i]), next);
+                const int64_t local = numbers.add(tree[i], found[i], next);
                 sample.row.data[e + i] = int32_t(local);
                 sample.node.data[next] = int32_t(found[i]);  // kept only if the number is new: room there is
                 sample.tree.data[next] = int32_t(tree[i]);
@@ -182,13 +180,14 @@ struct Task {
              int64_t* totals) const {
         const bool array = !disjoint && (nodes <= SMALL || nodes / 4 <= expected());
         if (count >= INT32_MAX || (array && !numbers.make_direct(nodes))) return false;
+        const int64_t likely = expected() / 2;
         if (!sample.node.reserve(count) || !sample.tree.reserve(count) || !hop_key.reserve(count) ||
-            !numbers.reserve(count))
+            !numbers.reserve(likely < count ? count : likely < 512 * count ? likely : 512 * count))
             return false;
         for (int64_t s = 0; s < count; ++s) {  // a seed that comes twice has two rows, and is found as the first
             sample.node.data[s] = int32_t(seeds[s]);
             sample.tree.data[s] = int32_t(s);
-            numbers.add(identity(s, seeds[s]), s);
+            numbers.add(s, seeds[s], s);
         }
         sample.node.size = sample.tree.size = totals[3] = count;
         for (int64_t hop = 0, begin = 0; hop < hops; ++hop) {
@@ -217,7 +216,7 @@ EXPORT(sample_neighbours)(const int64_t* ptr, const int32_t* neighbour, const fl
                     replace != 0, disjoint != 0, threads};
     Sample* sample = static_cast<Sample*>(calloc(1, sizeof(Sample)));
     if (!sample) return 1;
-    Numbers numbers;
+    Numbers numbers(*sample, disjoint != 0);
     Buffer<int64_t> offset{};
     Buffer<uint64_t> hop_key{};
     const bool done = task.run(*sample, numbers, offset, hop_key, totals);
