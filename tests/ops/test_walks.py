@@ -1,6 +1,7 @@
 """Random walks against their definition, in every tier and for every instruction set."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -51,7 +52,7 @@ def test_every_tier_walks_alike_along_edges(name, options, weighted):
     restart = options.get("restart", 0)
     for row in walks.tolist():
         assert row[0] in range(50)
-        for t, (u, v) in enumerate(zip(row, row[1:], strict=False)):
+        for t, (u, v) in enumerate(pairwise(row)):
             moved = (u, v) in edges or (restart > 0 and t > 0 and (row[0], v) in edges)
             stuck = u not in sources or (restart > 0 and row[0] not in sources)
             assert moved or (stuck and v == (row[0] if restart > 0 else u))
