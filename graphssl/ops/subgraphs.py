@@ -213,14 +213,14 @@ _walk_subgraphs.register_fake(
 _ego_nets.register_fake(lambda ptr, neighbour, edge, seeds, keys, hops, most: _fake(seeds.size(0) + 1, ptr))
 
 
-def _kernel(name: str, edge: Tensor | None, *args: Tensor | float | None) -> _Parts:
+def _kernel(name: str, edge: Tensor | None, *args: Tensor | int | float | None) -> _Parts:
     """Build in the kernel's memory, then copy into tensors: how large they are is known only then."""
     totals = torch.empty(3, dtype=torch.int64)
     native.call(name, *args, native.threads(), totals)
     handle, nodes, edges = totals.tolist()
-    count = next(arg for arg in args if isinstance(arg, int))
+    count: int = next(arg for arg in args if isinstance(arg, int))  # the first whole number
     try:
-        shapes = (nodes,), (count + 1,), (2, edges), (edges,), (count + 1,)
+        shapes: list[tuple[int, ...]] = [(nodes,), (count + 1,), (2, edges), (edges,), (count + 1,)]
         found = tuple(torch.empty(shape, dtype=torch.int64) for shape in shapes)
     except BaseException:
         native.call("subgraphs_free", handle)

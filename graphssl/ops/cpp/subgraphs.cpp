@@ -4,15 +4,69 @@
 // handle with the totals, and subgraphs_take copies everything to where the caller wants it. What is in a piece depends
 // on the seeds alone, so nothing depends on the number of threads.
 #include "walk.h"
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 namespace {
 
-constexpr int64_t AHEAD = 8;         // entries fetched in advance
-constexpr int64_t BLOCK = 128;       // entries of a row that are tried before the hits are looked at
-constexpr int64_t MARK_BITS = 12;    // of a hash: the marks stay in the first-level cache
-constexpr int64_t PROBE = 4;         // what a step of a binary search costs, in entries scanned
+constexpr int64_t AHEAD = 8;        // entries fetched in advance
+constexpr int64_t SIDE = 16;        // entries, or searches, that go side by side
+constexpr int64_t MARK_BITS = 14;   // of a hash: the marks take 2 KiB
+constexpr double PROBE = 1.5;       // what a step of a binary search costs, in entries scanned
+constexpr uint32_t HASH = 0x9E3779B9u;
 
-inline uint32_t hashed(int32_t v) { return uint32_t(v) * 0x9E3779B9u; }
+inline uint32_t hashed(int32_t v) { return uint32_t(v) * HASH; }
+
+// A set of nodes that may hold others too: one bit for each hash.
+struct Marks {
+    uint32_t word[1 << (MARK_BITS - 5)] = {};
+
+    void set(int32_t v) {
+        const uint32_t h = hashed(v) >> (32 - MARK_BITS);
+        word[h >> 5] |= 1u << (h & 31);
+    }
+    void clear(int32_t v) { word[hashed(v) >> (32 - MARK_BITS + 5)] = 0; }
+
+    // Bit i: may the set hold row[i]? For the first n <= SIDE.
+    uint32_t may_hold(const int32_t* row, int64_t n) const {
+#ifdef __AVX512F__
+        const __mmask16 mask = n < SIDE ? __mmask16((1u << n) - 1) : __mmask16(0xFFFF);
+        const __m512i v = _mm512_maskz_loadu_epi32(mask, row);
+        const __m512i h = _mm512_srli_epi32(_mm512_mullo_epi32(v, _mm512_set1_epi32(int32_t(HASH))), 32 - MARK_BITS);
+        const __m512i words = _mm512_i32gather_epi32(_mm512_srli_epi32(h, 5), word, 4);
+        const __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(h, _mm512_set1_epi32(31)));
+        return _mm512_mask_test_epi32_mask(mask, words, bit);
+#else
+        uint32_t found = 0;
+        for (int64_t i = 0; i < n; ++i) {
+            const uint32_t h = hashed(row[i]) >> (32 - MARK_BITS);
+            found |= ((word[h >> 5] >> (h & 31)) & 1u) << i;
+        }
+        return found;
+#endif
+    }
+};
+
+// at[i]: the first place in an ascending row whose value is not smaller than wanted[i], for SIDE of them; size > 0.
+inline void lower_side_by_side(const int32_t* row, int64_t size, const int32_t* wanted, int32_t* at) {
+#ifdef __AVX512F__
+    const __m512i v = _mm512_loadu_si512(wanted);
+    __m512i begin = _mm512_setzero_si512();
+    for (; size > 0; size >>= 1) {
+        const __m512i half = _mm512_set1_epi32(int32_t(size >> 1)), next = _mm512_set1_epi32(int32_t((size + 1) >> 1));
+        const __m512i value = _mm512_i32gather_epi32(_mm512_add_epi32(begin, half), row, 4);
+        begin = _mm512_mask_add_epi32(begin, _mm512_cmplt_epi32_mask(value, v), begin, next);
+    }
+    _mm512_storeu_si512(at, begin);
+#else
+    for (int64_t i = 0; i < SIDE; ++i) at[i] = 0;
+    for (; size > 0; size >>= 1) {
+        const int32_t half = int32_t(size >> 1), next = int32_t((size + 1) >> 1);
+        for (int64_t i = 0; i < SIDE; ++i) at[i] += row[at[i] + half] < wanted[i] ? next : 0;
+    }
+#endif
+}
 
 // Memory that grows and keeps its contents; false when there is none.
 bool reserve(void** data, int64_t* capacity, int64_t wanted, int64_t size) {
@@ -92,8 +146,8 @@ struct Builder {
     const Graph& graph;
     Piece& piece;
     Places places;
-    uint8_t mark[1 << MARK_BITS] = {};  // of hashes of the nodes: nearly all others are told by one look
-    int64_t* order = nullptr;           // nodes and their places, ascending
+    Marks marks;               // of the nodes: nearly all others are told by one look
+    int64_t* order = nullptr;  // nodes and their places, ascending
     int64_t order_capacity = 0, first = 0;
 
     Builder(const Graph& graph, Piece& piece) : graph(graph), piece(piece) {}
@@ -130,7 +184,7 @@ struct Builder {
         const int32_t* node = piece.node + first;
         const int64_t m = nodes();
         for (int64_t k = 0; k < m; ++k) {
-            mark[hashed(node[k]) >> (32 - MARK_BITS)] = 1;
+            marks.set(node[k]);
             __builtin_prefetch(graph.neighbour + graph.ptr[node[k]]);
         }
         bool sorted = false, done = true;
@@ -142,48 +196,49 @@ struct Builder {
                 __builtin_prefetch(row + 32);
             }
             const int64_t probes = 64 - __builtin_clzll(uint64_t(degree) | 1);
-            if (degree <= PROBE * probes * m) {
+            if (double(degree) <= PROBE * double(probes * m) || degree > INT32_MAX) {
                 done = scan(k);
             } else {
                 done = (sorted || sort()) && search(k);
                 sorted = true;
             }
         }
-        for (int64_t k = 0; k < m; ++k) mark[hashed(node[k]) >> (32 - MARK_BITS)] = 0;
+        for (int64_t k = 0; k < m; ++k) marks.clear(node[k]);
         return done;
     }
 
     // Look up each entry of the row among the nodes.
     bool scan(int64_t k) {
-        int64_t hits[BLOCK];
         const int32_t u = piece.node[first + k];
-        for (int64_t e = graph.ptr[u], end = graph.ptr[u + 1]; e < end; e += BLOCK) {
-            const int64_t stop = e + BLOCK < end ? e + BLOCK : end;
-            int64_t found = 0;
-            for (int64_t i = e; i < stop; ++i) {
-                hits[found] = i;
-                found += mark[hashed(graph.neighbour[i]) >> (32 - MARK_BITS)];
-            }
-            if (!piece.more_edges(found)) return false;
-            for (int64_t i = 0; i < found; ++i) {
-                const uint64_t slot = places.slot[places.find(graph.neighbour[hits[i]])];
-                piece.edge[piece.edges] = {int32_t(k), int32_t(uint32_t(slot)), hits[i]};
+        for (int64_t e = graph.ptr[u], end = graph.ptr[u + 1]; e < end; e += SIDE) {
+            const int64_t n = end - e < SIDE ? end - e : SIDE;
+            uint32_t likely = marks.may_hold(graph.neighbour + e, n);
+            if (!likely) continue;
+            if (!piece.more_edges(SIDE)) return false;
+            for (; likely; likely &= likely - 1) {
+                const int64_t entry = e + __builtin_ctz(likely);
+                const uint64_t slot = places.slot[places.find(graph.neighbour[entry])];
+                piece.edge[piece.edges] = {int32_t(k), int32_t(uint32_t(slot)), entry};
                 piece.edges += slot != 0;
             }
         }
         return true;
     }
 
-    // Look up each node in the row, in ascending order, each behind the one before.
+    // Look up each node in the row, in ascending order.
     bool search(int64_t k) {
         const int32_t u = piece.node[first + k];
-        int64_t e = graph.ptr[u];
-        const int64_t end = graph.ptr[u + 1];
-        for (int64_t i = 0; i < nodes() && e < end; ++i) {
-            const int32_t v = int32_t(order[i] >> 32);
-            for (e = graph.lower(e, end, v); e < end && graph.neighbour[e] == v; ++e) {
-                if (!piece.more_edges(1)) return false;
-                piece.edge[piece.edges++] = {int32_t(k), int32_t(uint32_t(order[i])), e};
+        const int64_t begin = graph.ptr[u], size = graph.degree(u), m = nodes();
+        const int32_t* row = graph.neighbour + begin;
+        for (int64_t i = 0; i < m; i += SIDE) {
+            int32_t wanted[SIDE], at[SIDE];
+            for (int64_t j = 0; j < SIDE; ++j) wanted[j] = int32_t(order[i + j < m ? i + j : m - 1] >> 32);
+            lower_side_by_side(row, size, wanted, at);
+            for (int64_t j = 0; j < SIDE && i + j < m; ++j) {
+                for (int64_t e = at[j]; e < size && row[e] == wanted[j]; ++e) {
+                    if (!piece.more_edges(1)) return false;
+                    piece.edge[piece.edges++] = {int32_t(k), int32_t(uint32_t(order[i + j])), begin + e};
+                }
             }
         }
         return true;

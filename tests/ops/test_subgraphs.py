@@ -1,0 +1,155 @@
+"""Subgraphs against networkx and loops, in every tier and for every instruction set."""
+
+import networkx as nx
+import pytest
+import torch
+from hard_graphs import GRAPHS
+from scipy import stats
+from tiers import TIERS, needs_cpp, tier
+
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops import backend, ego_nets, induced_subgraphs, random_walks, trace_subgraphs, walk_subgraphs
+from graphssl.ops.csr import CSR
+
+FIELDS = ("node", "ptr", "edge_index", "edge", "edge_ptr")
+
+
+def random_edges(n=60, edges=900, seed=0):
+    """Directed, with loops, duplicates, isolated nodes and one hub whose row is searched, not scanned."""
+    generator = torch.Generator().manual_seed(seed)
+    edge_index = (torch.rand(2, edges, generator=generator) ** 2 * (n - 5)).long()
+    hub = torch.stack([torch.full((600,), 3), torch.randint(n - 5, (600,), generator=generator)])
+    return torch.cat([edge_index, hub], dim=1)[:, torch.randperm(edges + 600, generator=generator)]
+
+
+def same(one, other):
+    return all(torch.equal(getattr(one, field), getattr(other, field)) for field in FIELDS)
+
+
+def lists(n=60):
+    generator = torch.Generator().manual_seed(1)
+    parts = [torch.randperm(n, generator=generator)[:size] for size in (5, 0, 1, 40, n, 2)]
+    return torch.cat(parts), torch.tensor([0, *(len(part) for part in parts)]).cumsum(0)
+
+
+@pytest.mark.parametrize("name", TIERS)
+def test_induced_edges_are_those_of_networkx(name):
+    edge_index = random_edges()
+    csr = CSR.from_edges(edge_index, 60)
+    graph = nx.MultiDiGraph()
+    graph.add_nodes_from(range(60))
+    graph.add_edges_from((u, v, i) for i, (u, v) in enumerate(edge_index.t().tolist()))
+    node, ptr = lists()
+    with tier(name):
+        found = induced_subgraphs(csr, node, ptr)
+    assert torch.equal(found.node, node)
+    assert torch.equal(found.ptr, ptr)
+    assert torch.equal(node[found.edge_index], edge_index[:, found.edge])
+    for s in range(len(ptr) - 1):
+        own = slice(int(found.edge_ptr[s]), int(found.edge_ptr[s + 1]))
+        wanted = graph.subgraph(node[ptr[s] : ptr[s + 1]].tolist()).edges(keys=True)
+        assert sorted(found.edge[own].tolist()) == sorted(i for *_, i in wanted)
+        local, target = found.edge_index[:, own]
+        assert ((local >= ptr[s]) & (local < ptr[s + 1]) & (target >= ptr[s]) & (target < ptr[s + 1])).all()
+        assert [*zip(local.tolist(), node[target].tolist(), strict=True)] == sorted(
+            zip(local.tolist(), node[target].tolist(), strict=True)
+        )
+    with tier("torch"):
+        assert same(found, induced_subgraphs(csr, node, ptr))
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS, "random"])
+@pytest.mark.parametrize("name", TIERS)
+def test_every_tier_alike(name, graph):
+    csr = CSR.from_edges(random_edges(), 60) if graph == "random" else CSR.from_edges(*GRAPHS[graph])
+    seeds = torch.arange(csr.num_nodes).repeat(2)
+    ways = [
+        lambda s: walk_subgraphs(csr, s, 30, restart=0.4, seed=3),
+        lambda s: trace_subgraphs(csr, random_walks(csr, s, 30, restart=0.4, seed=3)),
+        *(lambda s, m=m, h=h: ego_nets(csr, s, h, max_nodes=m) for h in (0, 1, 3) for m in (None, 1, 2, 7, 40)),
+    ]
+    for way in ways:
+        for part in (seeds, seeds[:1], seeds[:0]):
+            with tier("torch"):
+                wanted = way(part)
+            with tier(name):
+                found = way(part)
+            assert same(found, wanted)
+            assert torch.equal(found.node[found.ptr[:-1]], part)  # the seed first
+    assert same(ways[0](seeds), ways[1](seeds))
+
+
+@pytest.mark.parametrize("name", TIERS)
+def test_ego_nets_are_breadth_first_and_thinned_uniformly(name):
+    edge_index = random_edges(edges=60)[:, :80]
+    csr = CSR.from_edges(edge_index, 60)
+    graph = nx.DiGraph(edge_index.t().tolist())
+    graph.add_nodes_from(range(60))
+    star = CSR.from_edges(torch.stack([torch.zeros(9, dtype=torch.long), torch.arange(1, 10)]), 10)
+    with tier(name):
+        found = ego_nets(csr, torch.arange(60), 2)
+        thinned = ego_nets(star, torch.zeros(4000, dtype=torch.long), 1, max_nodes=4)
+    for s in range(60):
+        nodes = found.node[found.ptr[s] : found.ptr[s + 1]].tolist()
+        distance = nx.single_source_shortest_path_length(graph, s, cutoff=2)
+        assert sorted(nodes) == sorted(distance)
+        assert [distance[v] for v in nodes] == sorted(distance.values())
+    assert (thinned.ptr.diff() == 4).all()
+    assert stats.chisquare(thinned.node.bincount()[1:], [4000 / 3] * 9).pvalue > 1e-3
+
+
+def test_batches_and_threads():
+    csr, seeds = CSR.from_edges(random_edges(), 60), torch.arange(60).repeat(4)
+    before = torch.get_num_threads()
+    for way in (lambda s: walk_subgraphs(csr, s, 20, restart=0.3), lambda s: ego_nets(csr, s, 2, max_nodes=20)):
+        try:
+            torch.set_num_threads(2)
+            many = way(seeds)
+            torch.set_num_threads(1)
+            assert same(way(seeds), many)
+        finally:
+            torch.set_num_threads(before)
+        whole = way(seeds[:60])
+        parts = [way(part) for part in seeds[:60].split(7)]
+        assert torch.equal(torch.cat([part.node for part in parts]), whole.node)
+        assert torch.equal(torch.cat([part.edge for part in parts]), whole.edge)
+        assert torch.equal(whole.batch.bincount(minlength=60), whole.ptr.diff())
+
+
+@needs_cpp
+def test_without_the_tier_and_with_read_only_files(tmp_path):
+    csr = CSR.from_edges(random_edges(), 60)
+    stored = {}
+    for field in ("ptr", "neighbour", "edge"):
+        values = getattr(csr, field)
+        (tmp_path / field).write_bytes(values.numpy().tobytes())
+        stored[field] = torch.from_file(str(tmp_path / field), size=values.numel(), dtype=values.dtype)
+        (tmp_path / field).chmod(0o400)
+    mapped, seeds = CSR(**stored), torch.arange(60)
+    with backend.use("subgraphs=torch,random_walks=torch"):
+        plain = walk_subgraphs(mapped, seeds, 20, restart=0.3)
+    assert same(walk_subgraphs(mapped, seeds, 20, restart=0.3), plain)
+    assert same(walk_subgraphs(csr, seeds, 20, restart=0.3), plain)
+
+
+def test_errors():
+    csr, node = CSR.from_edges(random_edges(), 60), torch.tensor([1, 2, 1])
+    for way in ("torch", "cpp") if TIERS[1:] else ("torch",):
+        with backend.use(way), pytest.raises(InvalidGraphError, match="twice"):
+            induced_subgraphs(csr, node, torch.tensor([0, 3]))
+    for ptr in ([0, 2], [1, 3], [0, 3, 2, 3], []):
+        with pytest.raises(InvalidGraphError, match="ascend"):
+            induced_subgraphs(csr, node, torch.tensor(ptr, dtype=torch.long))
+    with pytest.raises(InvalidGraphError):
+        trace_subgraphs(csr, node)
+    for options in ({"hops": -1}, {"hops": 1, "max_nodes": 0}):
+        with pytest.raises(ConfigurationError):
+            ego_nets(csr, node, **options)
+
+
+def test_ops_are_registered():
+    csr, seeds = CSR.from_edges(random_edges(), 60), torch.arange(5)
+    ops, graph = torch.ops.graphssl, (csr.ptr, csr.neighbour)
+    torch.library.opcheck(ops.list_subgraphs.default, (*graph, csr.edge, seeds, torch.tensor([0, 2, 5])))
+    torch.library.opcheck(ops.walk_subgraphs.default, (*graph, None, csr.edge, seeds, seeds, 5, 0.5))
+    torch.library.opcheck(ops.ego_nets.default, (*graph, None, seeds, seeds, 2, 9))
