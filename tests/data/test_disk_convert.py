@@ -140,8 +140,9 @@ def test_many_graphs_of_ogb_are_refused(tmp_path):
 @pytest.mark.parametrize("kind", ["npz", "compressed", "folder"])
 def test_arrays_come_as_they_are(tmp_path, kind):
     draw = torch.Generator().manual_seed(0)
+    edge_index = torch.randint(50, (2, 4000), generator=draw)
     data = Data(
-        x=torch.randn(50, 3, generator=draw), y=torch.arange(50), edge_index=torch.randint(50, (2, 4000), generator=draw),
+        x=torch.randn(50, 3, generator=draw), y=torch.arange(50), edge_index=edge_index,
         edge_weight=torch.rand(4000, generator=draw), time=torch.arange(4000),
     )  # fmt: skip
     path = tmp_path / "g.npz"
