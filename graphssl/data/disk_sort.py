@@ -41,8 +41,8 @@ class EdgeSorter:
         self._path = path
         self._pairs_only = not fields
         self._record = np.dtype([("first", "<i4"), ("second", "<i4"), *fields])
-        # key, order and their sorted copies take 32 bytes; records and their sorted copy, and as much for the reader
-        self.capacity = max(1, memory_bytes // (40 + 4 * self._record.itemsize))
+        # keys, their order and what sorting takes; records, their sorted copy, and as much for whoever reads them
+        self.capacity = max(1, memory_bytes // (48 + 5 * self._record.itemsize))
         self._spill = open(path, "wb")  # noqa: SIM115 (closed by chunks or abandon)
         self._count = 0
 
@@ -68,31 +68,28 @@ class EdgeSorter:
 
     def _sorted(self, path: Path, count: int, low: int, high: int, num_nodes: int) -> Iterator[np.ndarray]:
         if count <= self.capacity or high - low <= 1:
-            records = np.fromfile(path, self._record)
-            path.unlink()
             if count:
-                yield self._order(records, num_nodes)
+                yield self._order(np.fromfile(path, self._record), num_nodes)  # no name here keeps the records alive
+            path.unlink()
             return
         width = -(-(high - low) // _CELLS)
         cells = np.zeros(_CELLS, dtype=np.int64)
         for block in self._blocks(path):
             cells += np.bincount((_key(block, num_nodes) - low) // width, minlength=_CELLS)
-        bucket, sizes = _group(cells, max(self.capacity, count // _BUCKETS))
-        paths = [path.with_name(f"{path.name}-{i}") for i in range(len(sizes))]
+        bucket, groups = _group(cells, max(self.capacity, count // _BUCKETS))
+        paths = [path.with_name(f"{path.name}-{i}") for i in range(len(groups))]
         with ExitStack() as stack:
             files = [stack.enter_context(open(name, "wb")) for name in paths]
             for block in self._blocks(path):
                 which = bucket[(_key(block, num_nodes) - low) // width]
                 block = block[np.argsort(which, kind="stable")]
-                ends = np.cumsum(np.bincount(which, minlength=len(sizes)))
-                for file, start, end in zip(files, np.r_[0, ends[:-1]], ends, strict=True):
-                    if start < end:
-                        file.write(block[start:end].data.cast("B"))
+                ends = np.cumsum(np.bincount(which, minlength=len(groups)))
+                for file, first, last in zip(files, np.r_[0, ends[:-1]], ends, strict=True):
+                    if first < last:
+                        file.write(block[first:last].data.cast("B"))
         path.unlink()
-        first = np.searchsorted(bucket, np.arange(len(sizes) + 1))  # cell at which each bucket begins
-        for i, name in enumerate(paths):
-            limits = low + int(first[i]) * width, min(high, low + int(first[i + 1]) * width)
-            yield from self._sorted(name, int(sizes[i]), *limits, num_nodes)
+        for name, (size, start, end) in zip(paths, groups, strict=True):
+            yield from self._sorted(name, size, low + start * width, min(high, low + end * width), num_nodes)
 
     def _order(self, records: np.ndarray, num_nodes: int) -> np.ndarray:
         key = _key(records, num_nodes)
@@ -119,13 +116,19 @@ def _key(records: np.ndarray, num_nodes: int) -> np.ndarray:
     return key
 
 
-def _group(cells: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
-    """Join successive cells while they hold at most ``limit``: the bucket of each cell, uint16, and their sizes."""
-    bucket = np.empty(len(cells), dtype=np.uint16)
-    sizes = [0]
-    for i, count in enumerate(cells.tolist()):
-        if sizes[-1] and sizes[-1] + count > limit:
-            sizes.append(0)
-        sizes[-1] += count
-        bucket[i] = len(sizes) - 1
-    return bucket, np.asarray(sizes)
+def _group(cells: np.ndarray, limit: int) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """Join successive cells while they hold at most ``limit``.
+
+    The bucket of each cell, uint16, and for each bucket how many records it has, its first cell that has one, and the
+    cell behind its last.
+    """
+    bucket = np.zeros(len(cells), dtype=np.uint16)
+    groups: list[tuple[int, int, int]] = []
+    for i in np.flatnonzero(cells).tolist():
+        count = int(cells[i])
+        if groups and groups[-1][0] + count <= limit:
+            groups[-1] = (groups[-1][0] + count, groups[-1][1], i + 1)
+        else:
+            groups.append((count, i, i + 1))
+        bucket[i] = len(groups) - 1
+    return bucket, groups

@@ -180,7 +180,7 @@ class GraphWriter:
         elif self._values != tuple(values):
             have, came = (" and ".join(names) or "neither weight nor time" for names in (self._values, tuple(values)))
             raise InvalidGraphError(f"edges before edge {self._edges} have {have}, these {came}: give all or none")
-        self._largest = max(self._largest, int(pairs.max(initial=-1)))
+        self._largest = max(self._largest, int(pairs.max()) if pairs.size else -1)
         self._edges += pairs.shape[1]
         with storage_errors(self.folder):
             self._sorter.add(pairs[0], pairs[1], **values)
@@ -215,8 +215,8 @@ class GraphWriter:
 
     def _new_sorter(self, name: str, *more: tuple[str, Any]) -> EdgeSorter:
         fields = (*((value, VALUES[value]) for value in self._values), *more)
-        # the edges of one direction are read while those of the other are spilled
-        sorter = EdgeSorter(self._work / f"sort-{name}", fields, self.memory_bytes)
+        twice = self.undirected and "time" in self._values  # equal edges of one time are found by sorting again
+        sorter = EdgeSorter(self._work / f"sort-{name}", fields, self.memory_bytes // (2 if twice else 1))
         self._stack.callback(sorter.abandon)
         return sorter
 
@@ -264,6 +264,7 @@ class GraphWriter:
             neighbour.append(records["second"])
             for name, array in values.items():
                 array.append(records[name])
+            del records  # before the next are sorted
         rows.complete()
         return rows.total
 
