@@ -34,6 +34,7 @@ from graphssl.training import Fitted, History, Settings, embed_data, fit, resolv
 __all__ = ["Embedder"]
 
 FORMAT = 1
+SHIPPED = Path(__file__).parent / "pretrained"
 
 
 class Embedder(TransformerMixin, BaseEstimator):
@@ -172,8 +173,8 @@ class Embedder(TransformerMixin, BaseEstimator):
                 f"use fit_transform, or an inductive method such as {others}"
             )
         inputs = to_graphs(X, features=None)
-        data = with_features(inputs.data, self.settings_.features)
-        if num_features(data) != self.n_features_in_:
+        data = with_features(inputs.data, self.settings_.features) if self.method_.reads_features else inputs.data
+        if self.method_.reads_features and num_features(data) != self.n_features_in_:
             raise InvalidGraphError(
                 f"the encoder was trained on {self.n_features_in_} features a node, got {num_features(data)}: "
                 "embed data with the same feature columns"
@@ -244,18 +245,30 @@ class Embedder(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        name : path
-            A folder written by :meth:`save_pretrained`.
+        name : str or path
+            A folder written by :meth:`save_pretrained`, or the name of an encoder that comes with the package:
+            ``"gcc-small"``.
 
         Raises
         ------
         MissingFileError, CorruptFileError
+
+        Examples
+        --------
+        >>> import graphssl
+        >>> gcc = Embedder.from_pretrained("gcc-small", device="cpu")
+        >>> gcc.transform(graphssl.load_dataset("karate")).shape
+        (34, 64)
         """
         folder = Path(name)
+        if not folder.exists() and (SHIPPED / str(name)).is_dir():
+            folder = SHIPPED / str(name)
         for file in ("config.json", "model.safetensors"):
             if not (folder / file).is_file():
+                shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
                 raise MissingFileError(
-                    f"no {file} in {str(name)!r}: expected a folder written by Embedder.save_pretrained"
+                    f"no {file} in {str(name)!r}: expected a folder written by Embedder.save_pretrained, or one of the "
+                    f"encoders that come with the package: {shipped}"
                 )
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -38,6 +38,8 @@ class Method(nn.Module):
 
     #: Can data be embedded that the method was not trained on?
     inductive: bool = True
+    #: Does it read node features? If not, graphs of any features can be embedded.
+    reads_features: bool = True
 
     def loss(self, batch: Any) -> Tensor:
         """The training objective on one batch, shape ``()``."""

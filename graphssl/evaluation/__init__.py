@@ -1,6 +1,7 @@
 """Honest evaluation: named protocols, probes that never see a test label, and the controls to beat."""
 
 from graphssl.evaluation.controls import CONTROLS, propagated_embedding, raw_embedding
+from graphssl.evaluation.finetune import fine_tune
 from graphssl.evaluation.hinge import squared_hinge_path
 from graphssl.evaluation.labels import read_labels
 from graphssl.evaluation.links import LinkSplit, RandomLinks
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "evaluate_embedding",
     "find_protocol",
+    "fine_tune",
     "list_protocols",
     "logistic_path",
     "logistic_paths",

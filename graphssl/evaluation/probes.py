@@ -124,12 +124,15 @@ PROBES: dict[str, Callable[[], Probe]] = {
         "linear-svc", kernel="linear", grid=tuple(10.0**k for k in range(-3, 1)), scale="z-score"
     ),
     "logistic": LinearProbe,
+    # GCC's probes have a fixed C: appendix of Qiu et al. 2020, gcc/tasks of THUDM/GCC.
+    "logistic-c1000": lambda: LinearProbe("logistic-c1000", grid=(1000.0,), scale="none", folds=2),
     "one-vs-rest": lambda: LinearProbe(
         "one-vs-rest", grid=tuple(2.0**k for k in range(-10, 10)), loss="one-vs-rest", penalise_bias=True
     ),
     "ridge": lambda: LinearProbe("ridge", loss="squared"),
     "squared-hinge": lambda: LinearProbe("squared-hinge", loss="squared-hinge", penalise_bias=True),
     "svc": SVMProbe,
+    "svc-c1e5": lambda: SVMProbe("svc-c1e5", grid=(1e5,), folds=2),
 }
 
 

@@ -57,7 +57,7 @@ def evaluate(
         For methods by name; see :func:`graphssl.training.fit`.
     probe : str, optional
         Another probe than the protocol's: ``logistic``, ``one-vs-rest``, ``squared-hinge``, ``ridge``, ``svc``,
-        ``linear-svc``, ``knn``.
+        ``linear-svc``, ``knn``; ``logistic-c1000`` and ``svc-c1e5`` are GCC's, without a choice of C.
 
     Returns
     -------

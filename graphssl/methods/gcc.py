@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Batch, Data
 
-from graphssl.data import graph_source
+from graphssl.data import NodeBlocks, graph_source, num_nodes
 from graphssl.encoders import Encoder, build_encoder
 from graphssl.errors import ConfigurationError
 from graphssl.functional import info_nce_loss, queue_info_nce_loss
@@ -135,6 +135,7 @@ class GCC(Method):
     """
 
     equivariant = False  # walks are drawn by the numbers of nodes
+    reads_features = False
 
     def __init__(
         self,
@@ -199,16 +200,22 @@ class GCC(Method):
 
     def embed(self, graph: Any) -> Tensor:
         """Codes of the nodes of one graph, (N, D), averaged over walks, or of the graphs of a batch, (G, D)."""
+        if isinstance(graph, Structures):
+            return self.encoder(graph)
         if isinstance(graph, Pair):
             return self.encoder(graph.query)
         if isinstance(graph, Batch):
             return self._embed_graphs(graph)
-        source, device = graph_source(graph), next(self.parameters()).device
-        csr, codes = source.topology("out").undirected, []
-        for nodes in torch.arange(source.num_nodes).split(EMBEDDED):
-            views = (self._subgraphs(csr, nodes, nodes * self.views + i, 0).to(device) for i in range(self.views))
-            codes.append(sum(self.encoder(view) for view in views) / self.views)
+        graph = graph.source if isinstance(graph, NodeBlocks) else graph
+        device, codes = next(self.parameters()).device, []
+        for nodes in torch.arange(num_nodes(graph)).split(EMBEDDED):
+            views = [self.encoder(self.subgraphs(graph, nodes, seed=i).to(device)) for i in range(self.views)]
+            codes.append(torch.stack(views).mean(dim=0))
         return torch.cat(codes)
+
+    def subgraphs(self, graph: Any, nodes: Tensor, *, seed: int = 0) -> Structures:
+        """One walk's subgraph of each of these nodes: a batch that :meth:`embed` and fine-tuning take."""
+        return self._subgraphs(graph_source(graph).topology("out").undirected, nodes, nodes, seed)
 
     def _embed_graphs(self, graphs: Any) -> Tensor:
         degree = torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes)

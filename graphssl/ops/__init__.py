@@ -11,7 +11,7 @@ from graphssl.ops.positional import positional_embeddings, top_eigenvectors
 from graphssl.ops.segment import segment_logsumexp, segment_reduce, segment_softmax
 from graphssl.ops.spmm import propagate, spmm
 from graphssl.ops.subgraphs import Subgraphs, ego_nets, induced_subgraphs, trace_subgraphs, walk_subgraphs
-from graphssl.ops.walks import random_walks
+from graphssl.ops.walks import default_streams, random_walks
 
 __all__ = [
     "Adjacency",
@@ -20,6 +20,7 @@ __all__ = [
     "Subgraphs",
     "check_edges",
     "cross_logsumexp",
+    "default_streams",
     "derive_features",
     "ego_nets",
     "forget",

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops.csr import CSR
-from graphssl.ops.neighbours import default_streams
 from graphssl.ops.stream import below, stream_keys, uniform
+from graphssl.ops.walks import default_streams
 
 __all__ = ["negative_edges", "negative_targets"]
 

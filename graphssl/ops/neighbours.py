@@ -12,6 +12,7 @@ from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import _neighbours_torch, backend, native
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import stream_keys
+from graphssl.ops.walks import default_streams
 
 __all__ = ["SampledNeighbours", "sample_neighbours"]
 
@@ -162,16 +163,3 @@ def _per_seed(values: Tensor, seeds: Tensor, name: str) -> Tensor:
             f"expected {name} as integers of shape {tuple(seeds.shape)}, got {tuple(values.shape)} of {values.dtype}"
         )
     return values.to(seeds.device, torch.int64).contiguous()
-
-
-def default_streams(seeds: Tensor) -> Tensor:
-    """The node, plus 2^32 for each time that it came before."""
-    ordered, order = seeds.sort(stable=True)
-    again = ordered[1:] == ordered[:-1]
-    if not bool(again.any()):
-        return seeds
-    place = torch.arange(seeds.numel(), device=seeds.device)
-    starts = torch.cat([place.new_zeros(1), torch.where(again, 0, place[1:])]).cummax(0).values
-    streams = torch.empty_like(seeds)
-    streams[order] = ordered + (place - starts) * 2**32
-    return streams

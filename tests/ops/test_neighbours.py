@@ -14,7 +14,7 @@ from tiers import TIERS, tier
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import _neighbours_torch, backend, sample_neighbours
 from graphssl.ops.csr import CSR
-from graphssl.ops.neighbours import default_streams
+from graphssl.ops.walks import default_streams
 
 FIELDS = ("node", "row", "col", "entry", "edge", "batch", "num_sampled_nodes", "num_sampled_edges")
 every_tier = pytest.mark.parametrize("name", TIERS)
