@@ -68,7 +68,7 @@ def two_view_info_nce_loss(
 
     - ``"high"`` keeps 16 bits of rows and of weights (sums of two bfloat16 numbers; torch's float32 matrix products
       know the same word), on a CPU with AMX and on a GPU with Triton. The gradient's error is below 5e-5 of its norm,
-      about 10 times float32's, and below 5e-3 at a width of 0.001, where float32's is about 1e-4.
+      1 to 20 times float32's, and below 5e-3 at a width of 0.001, where float32's is about 1e-4.
     - ``"bfloat16"`` keeps 8 bits, and 16 of the rows that the gradient sums up, on a CPU with AMX or AVX-512
       bfloat16 and on a GPU with Triton. The gradient's error is below 3 % of its norm, its cosine above 0.999.
 

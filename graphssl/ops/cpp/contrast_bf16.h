@@ -12,8 +12,8 @@ struct Parts {
 };
 static INLINE Parts operator+(const Parts& a, int64_t n) { return {a.high + n, a.low ? a.low + n : nullptr}; }
 
-// square: c (32, 32) (+)= a (32, depth) b (depth, 32), without low by low, below the error of what is kept. Left factors
-// are rows. Right factors come in panels of 16 columns: (panel, depth / 2, 16, 2).
+// square: c (32, 32) (+)= a (32, depth) b (depth, 32), without low by low, which is below the error of what is kept.
+// Left factors are rows. Right factors come in panels of 16 columns: (panel, depth / 2, 16, 2).
 #if defined(__AMX_BF16__)
 
 struct Tiles {
