@@ -1,5 +1,7 @@
 """Products that keep 16 bits (``precision="high"``): values and gradients against float64, and where it is float32."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hard_views import KINDS, gradient, views
@@ -10,10 +12,18 @@ from graphssl.functional import two_view_info_nce_loss
 from graphssl.ops import backend, cross_logsumexp, native, self_logsumexp
 
 SETS = native.instruction_sets()
-needs_amx = pytest.mark.skipif("amx_bf16" not in SETS, reason="kernels for AMX: not built, or not on this processor")
+on_amx = pytest.mark.usefixtures("amx")
 # What 16 bits keep of rows whose differences are a thousandth of their length is seen in the gradient.
 HARDEST = ("tightly clustered", "wholly collapsed")
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@pytest.fixture
+def amx() -> Iterator[None]:
+    if "amx_bf16" not in SETS:
+        pytest.skip("kernels for AMX: not built, or not on this processor")
+    with native.use_instruction_set("amx_bf16"):
+        yield
 
 
 def rows(n: int, p: int, seed: int = 0) -> Tensor:
@@ -34,7 +44,7 @@ def everything(precision: str) -> list[Tensor]:
     return [*(value.detach() for value in out), *torch.autograd.grad(total, (x, y))]
 
 
-@needs_amx
+@on_amx
 @pytest.mark.parametrize("intra", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_is_near_that_of_float64(kind: str, intra: bool) -> None:
@@ -49,7 +59,7 @@ def test_the_gradient_is_near_that_of_float64(kind: str, intra: bool) -> None:
         assert (loss - exact_loss).abs() < 4e-5 * exact_loss
 
 
-@needs_amx
+@on_amx
 @pytest.mark.parametrize("p", [1, 16, 33, 300])
 def test_a_single_score_is_off_by_less_than_the_bound(p: int) -> None:
     """The logsumexp of one score is that score: no sum hides how it was multiplied."""
@@ -61,7 +71,7 @@ def test_a_single_score_is_off_by_less_than_the_bound(p: int) -> None:
         assert error > least or p == 1  # exact where rows are 1 and -1
 
 
-@needs_amx
+@on_amx
 def test_the_tiers_agree() -> None:
     found = everything("high")
     with backend.use("torch"):
