@@ -41,7 +41,7 @@ MEANING = {
     "reinitialize_target": "start the target from weights of its own instead of a copy",
     "subgraph_ratio": "part of the nodes that the subgraph augmentation keeps",
     "temperature": "τ",
-    "precision": "how negatives are multiplied: float32 or bfloat16",
+    "precision": "how negatives are multiplied: float32, high or bfloat16",
     "view1": "a callable: batch to batch",
     "view2": "a callable: batch to batch",
 }

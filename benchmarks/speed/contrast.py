@@ -26,6 +26,7 @@ from graphssl.functional import two_view_info_nce_loss
 
 WIDTH, TEMPERATURE = 128, 0.5
 DENSE = "dense, autograd"
+PRECISIONS = ("high", "bfloat16")  # beside float32
 DENSE_MATRICES = 8.5  # N x N float32 matrices alive at once in the dense form
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -49,7 +50,8 @@ def variants() -> dict[str, tuple[str, Loss]]:
     for tier in measure.tiers("self_logsumexp"):
         found[tier] = tier, partial(two_view_info_nce_loss, temperature=TEMPERATURE)
         if tier == "cpp" and "precision" in inspect.signature(two_view_info_nce_loss).parameters:
-            found[f"{tier}, bfloat16"] = tier, partial(found[tier][1], precision="bfloat16")
+            for precision in PRECISIONS:
+                found[f"{tier}, {precision}"] = tier, partial(found[tier][1], precision=precision)
     return found
 
 

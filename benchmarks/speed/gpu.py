@@ -15,8 +15,7 @@ import argparse
 import importlib.metadata
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gpu_tiles
@@ -30,7 +29,6 @@ from torch_geometric.data import Data
 from graphssl import create_method
 from graphssl.functional import two_view_info_nce_loss
 from graphssl.ops import segment_reduce
-from graphssl.ops.triton import contrast as kernels
 from graphssl.ops.triton.spmm import spmm
 
 #: Triton's interpreter runs the same script on a CPU, on graphs of tens of nodes: a rehearsal, not a measurement.
@@ -84,15 +82,6 @@ def compared(variants: Mapping[str, Callable[[], object]], *, baseline: str, rep
     return rows
 
 
-@contextmanager
-def float32_parts(count: int) -> Iterator[None]:
-    usual, kernels.FLOAT32_PARTS = kernels.FLOAT32_PARTS, count
-    try:
-        yield
-    finally:
-        kernels.FLOAT32_PARTS = usual
-
-
 def contrast_part(count: int, repeats: int) -> Rows:
     """Two-view InfoNCE, forward and backward; ``error`` is the gradient's, of its largest entry."""
     z1, z2 = (torch.randn(count, WIDTH, device=DEVICE) for _ in range(2))
@@ -104,9 +93,8 @@ def contrast_part(count: int, repeats: int) -> Rows:
     def float32() -> tuple[Tensor, ...]:
         return run(two_view_info_nce_loss)
 
-    def in_16_bits() -> tuple[Tensor, ...]:
-        with float32_parts(2):
-            return float32()
+    def high() -> tuple[Tensor, ...]:
+        return run(two_view_info_nce_loss, precision="high")
 
     def bfloat16() -> tuple[Tensor, ...]:
         return run(two_view_info_nce_loss, precision="bfloat16")
@@ -114,7 +102,7 @@ def contrast_part(count: int, repeats: int) -> Rows:
     variants = {
         "torch": measure.in_tier("torch", float32),
         "triton": measure.in_tier("triton", float32),
-        "triton, 16 bits": measure.in_tier("triton", in_16_bits),
+        "triton, high": measure.in_tier("triton", high),
         "triton, bf16": measure.in_tier("triton", bfloat16),
     }
     if DEVICE == "cpu" or DENSE_MATRICES * 4 * count**2 < torch.cuda.mem_get_info()[0]:

@@ -13,18 +13,18 @@ from graphssl.ops.triton import contrast as kernels
 from graphssl.ops.triton import tiles
 from graphssl.ops.triton.tiles import Shape
 
-#: By direction, bfloat16 or not, and length. Compiled for 9.0, each fits into shared memory and none spills registers.
+#: By direction, precision and length. Compiled for 9.0, each fits into shared memory and none spills registers.
 CANDIDATES = {
-    ("forward", True, 128): [
+    ("forward", "bfloat16", 128): [
         Shape(128, 128, 128, 128, stages=3), Shape(128, 64, 128, 128), Shape(128, 64, 128, 128, stages=3),
         Shape(64, 128, 128, 128, warps=4, stages=3),
     ],
-    ("forward", False, 128): [Shape(64, 64, 128, 128, warps=4), Shape(128, 128, 64, 128)],
-    ("forward", False, 256): [Shape(64, 32, 256, 256, warps=4), Shape(128, 64, 64, 128)],
-    ("backward", True, 128): [Shape(64, 64, 128, 128, warps=4), Shape(128, 64, 128, 128, stages=3)],
-    ("backward", False, 128): [Shape(64, 64, 128, 128, warps=4)],
-    ("backward", True, 256): [Shape(128, 32, 256, 256), Shape(128, 64, 64, 128)],
-    ("backward", False, 256): [Shape(128, 64, 32, 128), Shape(128, 64, 64, 64)],
+    ("forward", "float32", 128): [Shape(64, 64, 128, 128, warps=4), Shape(128, 128, 64, 128)],
+    ("forward", "float32", 256): [Shape(64, 32, 256, 256, warps=4), Shape(128, 64, 64, 128)],
+    ("backward", "bfloat16", 128): [Shape(64, 64, 128, 128, warps=4), Shape(128, 64, 128, 128, stages=3)],
+    ("backward", "float32", 128): [Shape(64, 64, 128, 128, warps=4)],
+    ("backward", "bfloat16", 256): [Shape(128, 32, 256, 256), Shape(128, 64, 64, 128)],
+    ("backward", "float32", 256): [Shape(128, 64, 32, 128), Shape(128, 64, 64, 64)],
 }  # fmt: skip
 
 
@@ -34,14 +34,14 @@ def tiles_part(
     """The kernels by themselves, for two stacked views of ``count`` rows."""
     rows = []
     usual = tiles.shape_for
-    for (direction, bf16, width), candidates in CANDIDATES.items():
+    for (direction, precision, width), candidates in CANDIDATES.items():
         z = normalize(torch.randn(2 * count, width, device=device))
-        lse = kernels.self_logsumexp_forward(z, 2.0, True, 2.0, bf16)
+        lse = kernels.self_logsumexp_forward(z, 2.0, True, 2.0, precision)
 
-        def work(z: Any = z, lse: Any = lse, direction: str = direction, bf16: bool = bf16) -> torch.Tensor:
+        def work(z: Any = z, lse: Any = lse, direction: str = direction, precision: str = precision) -> torch.Tensor:
             if direction == "forward":
-                return kernels.self_logsumexp_forward(z, 2.0, True, 2.0, bf16)
-            return kernels.self_logsumexp_backward(z, lse, lse, 2.0, True, bf16)
+                return kernels.self_logsumexp_forward(z, 2.0, True, 2.0, precision)
+            return kernels.self_logsumexp_backward(z, lse, lse, 2.0, True, precision)
 
         variants: dict[str, Callable[[], object]] = {"in use": work}
         for shape in candidates:
@@ -59,6 +59,6 @@ def tiles_part(
                 print(f"{shape} was left out: {error}")
             else:
                 variants[str(tuple(shape))] = with_shape
-        labels = dict(path=f"gpu tiles, {direction}", n=count, width=width, bf16=bf16)
+        labels = dict(path=f"gpu tiles, {direction}", n=count, width=width, precision=precision)
         rows += measure.compare(seconds(variants), baseline="in use", **labels)
     return rows

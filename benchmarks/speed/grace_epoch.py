@@ -59,7 +59,8 @@ def build(data: Data) -> dict[str, Callable[[], None]]:
     for tier in measure.tiers():
         steps[f"graphssl, {tier}"] = step(ours, tier)
         if tier == "cpp":
-            steps["graphssl, cpp, bfloat16"] = step(ours, tier, precision="bfloat16")
+            for precision in contrast.PRECISIONS:
+                steps[f"graphssl, cpp, {precision}"] = step(ours, tier, precision=precision)
     return steps
 
 

@@ -38,7 +38,7 @@ class GRACE(Method):
         :math:`\tau`.
     intra : bool
         Whether other nodes of the same view are negatives too.
-    precision : "float32" or "bfloat16"
+    precision : "float32", "high" or "bfloat16"
         Of the negatives' scores; see :func:`graphssl.functional.two_view_info_nce_loss`.
 
     Notes

@@ -1,6 +1,6 @@
 """The plain tier of :mod:`graphssl.ops.contrast`: square tiles of scores in torch, on any device, for any dtype.
 
-It multiplies in the dtype of its input: ``bf16`` changes nothing here.
+It multiplies in the dtype of its input: ``precision`` changes nothing here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TILE_BYTES = {"cpu": 2**21, "cuda": 2**28}
 _SPREAD = 40.0
 
 
-def self_logsumexp_forward(z: Tensor, scale: float, skip_partner: bool, bound: float | None, bf16: bool) -> Tensor:
+def self_logsumexp_forward(z: Tensor, scale: float, skip_partner: bool, bound: float | None, precision: str) -> Tensor:
     """Shape (M,)."""
     sums = _Sums(z, z.size(0), bound)
     for rows, columns, scores in _self_tiles(z, scale, skip_partner):
@@ -32,7 +32,7 @@ def self_logsumexp_forward(z: Tensor, scale: float, skip_partner: bool, bound: f
 
 
 def self_logsumexp_backward(
-    z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, bf16: bool
+    z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, precision: str
 ) -> Tensor:
     """Shape (M, P)."""
     out = torch.zeros_like(z)
@@ -47,7 +47,7 @@ def self_logsumexp_backward(
 
 
 def cross_logsumexp_forward(
-    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, bound: float | None, bf16: bool, *, columns: bool
+    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, bound: float | None, precision: str, *, columns: bool
 ) -> tuple[Tensor, Tensor]:
     """Shapes (A,) and (C,), or (0,) without ``columns``."""
     over_y, over_x = _Sums(x, x.size(0), bound), _Sums(x, y.size(0) if columns else 0, bound)
@@ -61,7 +61,7 @@ def cross_logsumexp_forward(
 
 def cross_logsumexp_backward(
     x: Tensor, y: Tensor, rows: Tensor, cols: Tensor, grad_rows: Tensor, grad_cols: Tensor,
-    scale: float, skip_diagonal: bool, bf16: bool, *, need_y: bool,
+    scale: float, skip_diagonal: bool, precision: str, *, need_y: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Shapes (A, P) and (C, P), or (0, P) without ``need_y``."""
     dx, dy = torch.zeros_like(x), torch.zeros_like(y) if need_y else y.new_empty(0, y.size(1))

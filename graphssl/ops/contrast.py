@@ -18,10 +18,16 @@ backend.declare("cross_logsumexp", cpp={torch.float32}, triton={torch.float32})
 
 # exp(-2 * bound), the smallest term of a sum shifted by the bound, is then still a normal float32.
 _LARGEST_BOUND = 42.0
+_PRECISIONS = ("float32", "high", "bfloat16")
 
 
 def self_logsumexp(
-    z: Tensor, *, scale: float = 1.0, skip_partner: bool = False, bound: float | None = None, bf16: bool = False
+    z: Tensor,
+    *,
+    scale: float = 1.0,
+    skip_partner: bool = False,
+    bound: float | None = None,
+    precision: str = "float32",
 ) -> Tensor:
     r"""Each row against all others: :math:`\mathrm{out}_i = \log \sum_{j \neq i} \exp(\alpha\, z_i^\top z_j)`.
 
@@ -36,9 +42,11 @@ def self_logsumexp(
     bound : float, optional
         The caller's word that :math:`|\alpha\, z_i^\top z_j|` is at most this (``scale`` for rows of length 1). Up
         to 42 it spares the running maximum; where it does not hold, results are wrong.
-    bf16 : bool
-        Multiply in bfloat16 where a kernel does (C++ with AMX or AVX-512 bfloat16, Triton), and sum in float32;
-        elsewhere it changes nothing. A rounded score is off by up to 2^-8 of the product of both lengths.
+    precision : "float32", "high" or "bfloat16"
+        What float32 is multiplied in at least; sums are float32 always. ``high`` (of torch's ``float32`` matrix
+        products) allows scores to be off by 2^-16 of the product of both lengths: C++ with AMX and Triton then multiply
+        pairs of bfloat16 numbers. ``bfloat16`` allows 2^-8: C++ with AMX or AVX-512 bfloat16 and Triton then multiply
+        rounded rows. Elsewhere, and for float64, it changes nothing.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def self_logsumexp(
     Raises
     ------
     ConfigurationError
-        If ``z`` is no matrix of real numbers, or partners are asked for and M is odd.
+        If ``z`` is no matrix of real numbers, partners are asked for and M is odd, or there is no such precision.
 
     Notes
     -----
@@ -56,9 +64,10 @@ def self_logsumexp(
     serve both sides. On a CPU the result does not depend on the number of threads.
     """
     _check("z", z)
+    _check_precision(precision)
     if skip_partner and z.size(0) % 2:
         raise ConfigurationError(f"partners are half the rows apart, so their number must be even, got {z.size(0)}")
-    out: Tensor = _self(_raised(z), float(scale), skip_partner, _usable(bound), bf16)
+    out: Tensor = _self(_raised(z), float(scale), skip_partner, _usable(bound), precision)
     return out
 
 
@@ -70,7 +79,7 @@ def cross_logsumexp(
     skip_diagonal: bool = False,
     columns: bool = True,
     bound: float | None = None,
-    bf16: bool = False,
+    precision: str = "float32",
 ) -> tuple[Tensor, Tensor | None]:
     r"""Each row of ``x`` against all of ``y``, and the other way round: over :math:`s_{ac} = \alpha\, x_a^\top y_c`.
 
@@ -85,7 +94,7 @@ def cross_logsumexp(
         Leave out :math:`a = c`.
     columns : bool
         Also sum over the rows of ``x``.
-    bound, bf16
+    bound, precision
         As in :func:`self_logsumexp`.
 
     Returns
@@ -98,15 +107,16 @@ def cross_logsumexp(
     Raises
     ------
     ConfigurationError
-        If they are no matrices of real numbers of one width and dtype.
+        If they are no matrices of real numbers of one width and dtype, or there is no such precision.
     """
     _check("x", x)
     _check("y", y)
+    _check_precision(precision)
     if x.size(1) != y.size(1) or x.dtype != y.dtype:
         raise ConfigurationError(
             f"x and y must have one width and dtype, got {tuple(x.shape)} {x.dtype} and {tuple(y.shape)} {y.dtype}"
         )
-    options = float(scale), skip_diagonal, columns, _usable(bound), bf16
+    options = float(scale), skip_diagonal, columns, _usable(bound), precision
     over_y, over_x = _cross(_raised(x), _raised(y), *options)
     return over_y, over_x if columns else None
 
@@ -116,6 +126,11 @@ def _check(name: str, z: Tensor) -> None:
         raise ConfigurationError(
             f"{name} must be a floating-point tensor of shape (rows, dimensions), got {z.dtype} of {tuple(z.shape)}"
         )
+
+
+def _check_precision(name: str) -> None:
+    if name not in _PRECISIONS:
+        raise ConfigurationError(f"precision must be 'float32', 'high' or 'bfloat16', got {name!r}")
 
 
 def _raised(z: Tensor) -> Tensor:
@@ -137,24 +152,24 @@ def _tier(op: str, z: Tensor) -> ModuleType:
 
 
 @torch.library.custom_op("graphssl::self_logsumexp", mutates_args=())
-def _self(z: Tensor, scale: float, skip_partner: bool, bound: float | None, bf16: bool) -> Tensor:
-    out: Tensor = _tier("self_logsumexp", z).self_logsumexp_forward(z, scale, skip_partner, bound, bf16)
+def _self(z: Tensor, scale: float, skip_partner: bool, bound: float | None, precision: str) -> Tensor:
+    out: Tensor = _tier("self_logsumexp", z).self_logsumexp_forward(z, scale, skip_partner, bound, precision)
     return out
 
 
 @torch.library.custom_op("graphssl::self_logsumexp_backward", mutates_args=())
-def _self_backward(z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, bf16: bool) -> Tensor:
-    out: Tensor = _tier("self_logsumexp", z).self_logsumexp_backward(z, lse, grad, scale, skip_partner, bf16)
+def _self_backward(z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, precision: str) -> Tensor:
+    out: Tensor = _tier("self_logsumexp", z).self_logsumexp_backward(z, lse, grad, scale, skip_partner, precision)
     return out
 
 
 @torch.library.custom_op("graphssl::cross_logsumexp", mutates_args=())
 def _cross(
-    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, columns: bool, bound: float | None, bf16: bool
+    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, columns: bool, bound: float | None, precision: str
 ) -> tuple[Tensor, Tensor]:
     """Without ``columns`` the second result has no entries."""
     out: tuple[Tensor, Tensor] = _tier("cross_logsumexp", x).cross_logsumexp_forward(
-        x, y, scale, skip_diagonal, bound, bf16, columns=columns
+        x, y, scale, skip_diagonal, bound, precision, columns=columns
     )
     return out
 
@@ -162,28 +177,28 @@ def _cross(
 @torch.library.custom_op("graphssl::cross_logsumexp_backward", mutates_args=())
 def _cross_backward(
     x: Tensor, y: Tensor, rows: Tensor, cols: Tensor, grad_rows: Tensor, grad_cols: Tensor,
-    scale: float, skip_diagonal: bool, need_y: bool, bf16: bool,
+    scale: float, skip_diagonal: bool, need_y: bool, precision: str,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """``cols`` and ``grad_cols`` may have no entries, and the second result has none unless ``need_y``."""
     out: tuple[Tensor, Tensor] = _tier("cross_logsumexp", x).cross_logsumexp_backward(
-        x, y, rows, cols, grad_rows, grad_cols, scale, skip_diagonal, bf16, need_y=need_y
+        x, y, rows, cols, grad_rows, grad_cols, scale, skip_diagonal, precision, need_y=need_y
     )
     return out
 
 
 @_self.register_fake
-def _(z: Tensor, scale: float, skip_partner: bool, bound: float | None, bf16: bool) -> Tensor:
+def _(z: Tensor, scale: float, skip_partner: bool, bound: float | None, precision: str) -> Tensor:
     return z.new_empty(z.size(0))
 
 
 @_self_backward.register_fake
-def _(z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, bf16: bool) -> Tensor:
+def _(z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, precision: str) -> Tensor:
     return z.new_empty(z.shape)
 
 
 @_cross.register_fake
 def _(
-    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, columns: bool, bound: float | None, bf16: bool
+    x: Tensor, y: Tensor, scale: float, skip_diagonal: bool, columns: bool, bound: float | None, precision: str
 ) -> tuple[Tensor, Tensor]:
     return x.new_empty(x.size(0)), x.new_empty(y.size(0) if columns else 0)
 
@@ -191,28 +206,30 @@ def _(
 @_cross_backward.register_fake
 def _(
     x: Tensor, y: Tensor, rows: Tensor, cols: Tensor, grad_rows: Tensor, grad_cols: Tensor,
-    scale: float, skip_diagonal: bool, need_y: bool, bf16: bool,
+    scale: float, skip_diagonal: bool, need_y: bool, precision: str,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     return x.new_empty(x.shape), y.new_empty(y.size(0) if need_y else 0, y.size(1))
 
 
 def _keep_self(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    z, ctx.scale, ctx.skip_partner, _, ctx.bf16 = inputs
+    z, ctx.scale, ctx.skip_partner, _, ctx.precision = inputs
     ctx.save_for_backward(z, output)
 
 
 def _self_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    return _self_backward(*ctx.saved_tensors, grad, ctx.scale, ctx.skip_partner, ctx.bf16), None, None, None, None
+    return _self_backward(*ctx.saved_tensors, grad, ctx.scale, ctx.skip_partner, ctx.precision), None, None, None, None
 
 
 def _keep_cross(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    x, y, ctx.scale, ctx.skip_diagonal, _, _, ctx.bf16 = inputs
+    x, y, ctx.scale, ctx.skip_diagonal, _, _, ctx.precision = inputs
     ctx.save_for_backward(x, y, *output)
 
 
 def _cross_gradient(ctx: Any, grad_rows: Tensor, grad_cols: Tensor) -> tuple[Tensor | None, ...]:
     need_y = ctx.needs_input_grad[1]
-    dx, dy = _cross_backward(*ctx.saved_tensors, grad_rows, grad_cols, ctx.scale, ctx.skip_diagonal, need_y, ctx.bf16)
+    dx, dy = _cross_backward(
+        *ctx.saved_tensors, grad_rows, grad_cols, ctx.scale, ctx.skip_diagonal, need_y, ctx.precision
+    )
     return dx, dy if need_y else None, None, None, None, None, None
 
 

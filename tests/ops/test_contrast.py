@@ -14,6 +14,7 @@ from graphssl.ops import _contrast_torch, backend, contrast, cross_logsumexp, na
 compiled = pytest.mark.skipif(bool(native.why_missing()), reason=f"C++ kernels: {native.why_missing()}")
 plain_sets = [isa for isa in native.instruction_sets() if not isa.endswith("_bf16")]
 bf16_sets = [isa for isa in native.instruction_sets() if isa.endswith("_bf16")]
+PRECISIONS = ["float32", "high", "bfloat16"]
 SELF_SHAPES = [(2, 1), (4, 3), (96, 64), (98, 100), (290, 128), (600, 16), (702, 300)]
 CROSS_SHAPES = [(1, 1, 1), (5, 9, 3), (300, 97, 64), (97, 1000, 100), (1, 300, 256)]
 
@@ -147,29 +148,30 @@ def test_nothing_left_is_minus_infinity_without_gradient(tier, bound):
 
 
 @pytest.mark.parametrize("tier", ["torch", pytest.param("cpp", marks=compiled)])
-@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("bound", [None, 5.0])
-def test_nan_is_not_hidden(tier, bound, bf16):
+def test_nan_is_not_hidden(tier, bound, precision):
     z = rows(700, 8)
     z[400, 2] = torch.nan
     with backend.use(tier):
         z.requires_grad_()
-        out = self_logsumexp(z, bound=bound, bf16=bf16)
+        out = self_logsumexp(z, bound=bound, precision=precision)
         assert out.isnan().all()
         assert torch.autograd.grad(out.sum(), z)[0].isnan().any(dim=1).all()
 
 
 @compiled
-@pytest.mark.parametrize("isa", [*plain_sets[-1:], *bf16_sets[-1:]])
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("isa", native.instruction_sets()[-1:])
 @pytest.mark.parametrize("scale", [2.0, 200.0])
-def test_threads_change_no_bit(isa, scale, monkeypatch):
+def test_threads_change_no_bit(isa, precision, scale, monkeypatch):
     x, y = rows(1500, 48), rows(700, 48, seed=1)
 
     def everything(threads):
         monkeypatch.setattr(native, "threads", lambda: threads)
         return [
-            *with_gradients(self_logsumexp, x, scale=scale, bound=scale, skip_partner=True, bf16=True),
-            *with_gradients(cross_logsumexp, x, y, scale=scale, bound=scale, bf16=True),
+            *with_gradients(self_logsumexp, x, scale=scale, bound=scale, skip_partner=True, precision=precision),
+            *with_gradients(cross_logsumexp, x, y, scale=scale, bound=scale, precision=precision),
         ]
 
     with native.use_instruction_set(isa):
@@ -184,28 +186,28 @@ def test_bfloat16_is_near_the_dense_form(isa):
     with native.use_instruction_set(isa):
         for m, p in SELF_SHAPES:
             z = rows(m, p)
-            found = with_gradients(self_logsumexp, z, scale=5.0, bound=5.1, bf16=True)
+            found = with_gradients(self_logsumexp, z, scale=5.0, bound=5.1, precision="bfloat16")
             assert_near(found, with_gradients(dense_self, z.double(), scale=5.0), 1e-2)
         for a, c, p in CROSS_SHAPES:
             x, y = rows(a, p), rows(c, p, seed=1)
-            found = with_gradients(cross_logsumexp, x, y, scale=5.0, bf16=True)
+            found = with_gradients(cross_logsumexp, x, y, scale=5.0, precision="bfloat16")
             assert_near(found, with_gradients(dense_cross, x.double(), y.double(), scale=5.0), 1e-2)
 
 
 @compiled
-@pytest.mark.parametrize("bf16", [False, True])
-def test_blocks_of_full_size(bf16):
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("high", 1e-5), ("bfloat16", 1e-2)])
+def test_blocks_of_full_size(precision, tolerance):
     z, options = rows(4700, 16), {"scale": 5.0, "skip_partner": True, "bound": 5.1}
     exact = with_gradients(self_logsumexp, z.double(), **options)  # by the torch tier
-    assert_near(with_gradients(self_logsumexp, z, bf16=bf16, **options), exact, 1e-2 if bf16 else 1e-5)
+    assert_near(with_gradients(self_logsumexp, z, precision=precision, **options), exact, tolerance)
 
 
 @compiled
-def test_bfloat16_falls_back_to_float32():
+def test_less_precision_falls_back_to_float32():
     z = rows(100, 20)
     with native.use_instruction_set(plain_sets[-1]):
-        found, expected = (with_gradients(self_logsumexp, z, scale=5.0, bf16=bf16) for bf16 in (True, False))
-    assert all(map(torch.equal, found, expected))
+        expected, *others = (with_gradients(self_logsumexp, z, scale=5.0, precision=p) for p in PRECISIONS)
+    assert all(torch.equal(*pair) for found in others for pair in zip(found, expected, strict=True))
 
 
 @compiled
@@ -242,12 +244,12 @@ def test_opcheck(tier):
     z, y = rows(10, 4).requires_grad_(), rows(7, 4, seed=1).requires_grad_()
     lse, other = dense_self(z).detach(), dense_cross(z, y)[1].detach()
     with backend.use(tier):
-        torch.library.opcheck(contrast._self, (z, 2.0, True, None, False))
-        torch.library.opcheck(contrast._self_backward, (z.detach(), lse, lse, 2.0, True, False))
+        torch.library.opcheck(contrast._self, (z, 2.0, True, None, "float32"))
+        torch.library.opcheck(contrast._self_backward, (z.detach(), lse, lse, 2.0, True, "float32"))
         for columns in (True, False):
-            torch.library.opcheck(contrast._cross, (z, y, 2.0, True, columns, 2.0, False))
+            torch.library.opcheck(contrast._cross, (z, y, 2.0, True, columns, 2.0, "float32"))
             cols = other if columns else other[:0]
-            backward = z.detach(), y.detach(), lse, cols, lse, cols, 2.0, True, columns, False
+            backward = z.detach(), y.detach(), lse, cols, lse, cols, 2.0, True, columns, "float32"
             torch.library.opcheck(contrast._cross_backward, backward)
 
 
@@ -257,6 +259,7 @@ def test_opcheck(tier):
         lambda: self_logsumexp(torch.zeros(3)),
         lambda: self_logsumexp(torch.zeros(4, 2).long()),
         lambda: self_logsumexp(torch.zeros(3, 2), skip_partner=True),
+        lambda: self_logsumexp(torch.zeros(3, 2), precision="highest"),
         lambda: cross_logsumexp(torch.zeros(3, 2), torch.zeros(3, 4)),
         lambda: cross_logsumexp(torch.zeros(3, 2), torch.zeros(3, 2).double()),
     ],

@@ -52,7 +52,16 @@ def stack_bytes(compiled):
 
 @pytest.mark.parametrize(
     ("backward", "score_parts", "parts", "dims"),
-    [(False, 3, 3, 128), (True, 3, 3, 128), (True, 1, 2, 256), (False, 3, 3, 256), (True, 3, 3, 256)],
+    [
+        (False, 3, 3, 128),
+        (True, 3, 3, 128),
+        (False, 2, 2, 128),
+        (True, 2, 2, 128),
+        (True, 1, 2, 256),
+        (True, 2, 2, 256),
+        (False, 3, 3, 256),
+        (True, 3, 3, 256),
+    ],
 )
 def test_contrast(backward, score_parts, parts, dims):
     shape = tiles.shape_for(dims, score_parts, parts, backward=backward)

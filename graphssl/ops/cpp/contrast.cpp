@@ -108,27 +108,4 @@ struct Float32 {
 
 }  // namespace
 
-EXPORT(self_logsumexp_f32)(const float* z, float* out, int64_t rows, int64_t p, double scale, int64_t skip_partner,
-                            double bound, int64_t threads) {
-    return self_forward<Float32>(z, out, rows, p, scale, skip_partner, bound, threads);
-}
-
-EXPORT(self_logsumexp_backward_f32)(const float* z, const float* lse, const float* grad, float* dz, int64_t rows,
-                                     int64_t p, double scale, int64_t skip_partner, int64_t threads) {
-    return self_backward<Float32>(z, lse, grad, dz, rows, p, scale, skip_partner, threads);
-}
-
-EXPORT(cross_logsumexp_f32)(const float* x, const float* y, float* over_rows, float* over_columns, int64_t rows,
-                             int64_t columns, int64_t p, double scale, int64_t skip_diagonal, double bound,
-                             int64_t threads) {
-    return cross_forward<Float32>(x, y, over_rows, over_columns, rows, columns, p, scale, skip_diagonal, bound,
-                                  threads);
-}
-
-EXPORT(cross_logsumexp_backward_f32)(const float* x, const float* y, const float* over_rows, const float* over_columns,
-                                      const float* grad_rows, const float* grad_columns, float* dx, float* dy,
-                                      int64_t rows, int64_t columns, int64_t p, double scale, int64_t skip_diagonal,
-                                      int64_t threads) {
-    return cross_backward<Float32>(x, y, over_rows, over_columns, grad_rows, grad_columns, dx, dy, rows, columns, p,
-                                   scale, skip_diagonal, threads);
-}
+CONTRAST_KERNELS(f32, Float32)

@@ -1,4 +1,4 @@
-// Log-sum-exp over all pairs of rows, in tiles: what the float32 and the bfloat16 kernels of contrast share.
+// Log-sum-exp over all pairs of rows, in tiles: what the kernels of contrast share, whatever they multiply in.
 //
 // A block of rows against a block of columns is one task. Tasks run in phases: within one, no two threads share rows or
 // columns, and each adds to the rows and columns it owns, so sums are always taken in the same order.
@@ -174,3 +174,27 @@ static int64_t cross_backward(const float* x, const float* y, const float* over_
 }
 
 }  // namespace
+
+#define CONTRAST_KERNELS(suffix, Product)                                                                             \
+    EXPORT(self_logsumexp_##suffix)(const float* z, float* out, int64_t rows, int64_t p, double scale,                \
+                                    int64_t skip_partner, double bound, int64_t threads) {                            \
+        return self_forward<Product>(z, out, rows, p, scale, skip_partner, bound, threads);                           \
+    }                                                                                                                 \
+    EXPORT(self_logsumexp_backward_##suffix)(const float* z, const float* lse, const float* grad, float* dz,          \
+                                             int64_t rows, int64_t p, double scale, int64_t skip_partner,             \
+                                             int64_t threads) {                                                       \
+        return self_backward<Product>(z, lse, grad, dz, rows, p, scale, skip_partner, threads);                       \
+    }                                                                                                                 \
+    EXPORT(cross_logsumexp_##suffix)(const float* x, const float* y, float* over_rows, float* over_columns,           \
+                                     int64_t rows, int64_t columns, int64_t p, double scale, int64_t skip_diagonal,   \
+                                     double bound, int64_t threads) {                                                 \
+        return cross_forward<Product>(x, y, over_rows, over_columns, rows, columns, p, scale, skip_diagonal, bound,   \
+                                      threads);                                                                       \
+    }                                                                                                                 \
+    EXPORT(cross_logsumexp_backward_##suffix)(                                                                        \
+        const float* x, const float* y, const float* over_rows, const float* over_columns, const float* grad_rows,    \
+        const float* grad_columns, float* dx, float* dy, int64_t rows, int64_t columns, int64_t p, double scale,      \
+        int64_t skip_diagonal, int64_t threads) {                                                                     \
+        return cross_backward<Product>(x, y, over_rows, over_columns, grad_rows, grad_columns, dx, dy, rows, columns, \
+                                       p, scale, skip_diagonal, threads);                                             \
+    }

@@ -1,7 +1,8 @@
 // Log-sum-exp over all pairs of rows with products in bfloat16: on AMX tiles, or with AVX-512's pairwise products.
 //
-// Scores are products of rounded rows. In the gradient the weights are rounded, but a row of z is the sum of two
+// bf16: scores are products of rounded rows. In the gradient the weights are rounded, but a row of z is the sum of two
 // bfloat16 numbers (16 bits of the 24): where embeddings lie close together their small differences are the gradient.
+// bf16x2: rows and weights are sums of two wherever they are multiplied. Three products for one pay on AMX tiles alone.
 // Everything else, and every sum, is float32.
 #include "contrast.h"
 #include "contrast_bf16.h"
@@ -11,88 +12,119 @@ namespace {
 // A matrix as the products want it, rows and p multiples of 32.
 struct Packed {
     Half* memory;
-    Half* rows;        // (rows, p): left factor of scores
-    Half* columns;     // (rows / 16, p / 2, 16, 2): right factor of scores
-    Half *high, *low;  // (p / 16, rows / 2, 16, 2): right factors of gradients, null forward
-    int64_t height;    // rows, padded
+    Parts rows;      // (rows, p): left factor of scores
+    Parts columns;   // (rows / 16, p / 2, 16, 2): right factor of scores
+    Parts values;    // (p / 16, rows / 2, 16, 2): right factor of gradients, null forward
+    int64_t height;  // rows, padded
 };
 
-static void pack_rows(const float* z, int64_t count, int64_t p, const Packed& to, int64_t begin) {
-    alignas(64) static const float ZERO[32] = {};
-    for (int64_t i = begin; i < begin + 16; i += 2)
-        for (int64_t k = 0; k < p; k += 32) {
-            const float* a = i < count ? z + i * p + k : ZERO;
-            const float* b = i + 1 < count ? z + (i + 1) * p + k : ZERO;
-            _mm512_storeu_si512(to.rows + i * p + k, rounded(_mm512_loadu_ps(a), _mm512_loadu_ps(a + 16)));
-            _mm512_storeu_si512(to.rows + (i + 1) * p + k, rounded(_mm512_loadu_ps(b), _mm512_loadu_ps(b + 16)));
-            for (int64_t v = 0; to.high && v < 32; v += 16) {
-                const __m512 x = _mm512_loadu_ps(a + v), y = _mm512_loadu_ps(b + v);
-                const __m512i high = rounded(x, y);
-                const __m512i low = rounded(_mm512_sub_ps(x, widened(_mm512_castsi512_si256(high))),
-                                            _mm512_sub_ps(y, widened(_mm512_extracti64x4_epi64(high, 1))));
-                const int64_t at = ((k + v) / 16 * to.height + i) * 16;
-                _mm512_storeu_si512(to.high + at, interleaved(high));
-                _mm512_storeu_si512(to.low + at, interleaved(low));
-            }
-        }
+// 32 numbers as parts: 16 from a, then 16 from b.
+template <bool LOW>
+static INLINE void split(const float* a, const float* b, __m512i& high, __m512i& low) {
+    const __m512 x = _mm512_loadu_ps(a), y = _mm512_loadu_ps(b);
+    high = rounded(x, y);
+    if (LOW) low = rest(x, y, high);
+}
+
+static void pack_columns(const Half* rows, int64_t begin, int64_t p, Half* columns) {
     for (int64_t k = 0; k < p; k += 32) {
         __m512i v[16];
-        for (int64_t r = 0; r < 16; ++r) v[r] = _mm512_loadu_si512(to.rows + (begin + r) * p + k);
-        exchange<8>(v), exchange<4>(v), exchange<2>(v), exchange<1>(v);
-        for (int64_t r = 0; r < 16; ++r) _mm512_storeu_si512(to.columns + begin * p + (k / 2 + r) * 32, v[r]);
+        for (int64_t r = 0; r < 16; ++r) v[r] = _mm512_loadu_si512(rows + (begin + r) * p + k);
+        transpose(v);
+        for (int64_t r = 0; r < 16; ++r) _mm512_storeu_si512(columns + begin * p + (k / 2 + r) * 32, v[r]);
     }
 }
 
-// The three products of a task.
+template <bool LOW>
+static void pack_rows(const float* z, int64_t count, int64_t p, const Packed& to, int64_t begin) {
+    alignas(64) static const float ZERO[32] = {};
+    __m512i high, low;
+    for (int64_t i = begin; i < begin + 16; i += 2)
+        for (int64_t k = 0; k < p; k += 32) {
+            const float* pair[2] = {i < count ? z + i * p + k : ZERO, i + 1 < count ? z + (i + 1) * p + k : ZERO};
+            for (int64_t r = 0; r < 2; ++r) {
+                split<LOW>(pair[r], pair[r] + 16, high, low);
+                _mm512_storeu_si512(to.rows.high + (i + r) * p + k, high);
+                if (LOW) _mm512_storeu_si512(to.rows.low + (i + r) * p + k, low);
+            }
+            for (int64_t v = 0; to.values.high && v < 32; v += 16) {
+                split<true>(pair[0] + v, pair[1] + v, high, low);
+                const int64_t at = ((k + v) / 16 * to.height + i) * 16;
+                _mm512_storeu_si512(to.values.high + at, interleaved(high));
+                _mm512_storeu_si512(to.values.low + at, interleaved(low));
+            }
+        }
+    pack_columns(to.rows.high, begin, p, to.columns.high);
+    if (LOW) pack_columns(to.rows.low, begin, p, to.columns.low);
+}
+
+// The three products of a task, of scores and weights with or without their low parts.
+template <bool LOW>
 struct BFloat16 {
-    static constexpr int64_t STRIP = 32, UNIT = 32, STRIP_BYTES = STRIP * STRIDE * 4;
-    static constexpr int64_t SCRATCH = STRIP_BYTES + 2 * BLOCK * BLOCK * 2;
+    static constexpr int64_t STRIP = 32, UNIT = 32, STRIP_BYTES = STRIP * STRIDE * 4, COUNT = LOW ? 2 : 1;
+    static constexpr int64_t SCRATCH = STRIP_BYTES + 2 * COUNT * BLOCK * BLOCK * 2;
     Packed x, y;
     int64_t p;
 
     static Packed pack(const float* z, int64_t rows, int64_t p, bool gradients, int64_t threads) {
-        const int64_t height = up(rows, 32), size = height * p;
-        Half* all = static_cast<Half*>(aligned_alloc(64, size_t(size * (gradients ? 8 : 4) + 64)));
-        const Packed to{all, all, all + size, gradients ? all + 2 * size : nullptr, all + 3 * size, height};
+        const int64_t height = up(rows, 32), size = height * p, count = 2 * COUNT + (gradients ? 2 : 0);
+        Half* all = static_cast<Half*>(aligned_alloc(64, size_t(size * count * 2 + 64)));
+        Half* values = gradients ? all + 2 * COUNT * size : nullptr;
+        const Packed to{all, parts(all, size), parts(all + COUNT * size, size),
+                        Parts{values, gradients ? values + size : nullptr}, height};
         if (all)
             parallel_for(height / 16, 16, threads, [&](int64_t begin, int64_t end) {
-                for (int64_t b = begin; b < end; ++b) pack_rows(z, rows, p, to, b * 16);
+                for (int64_t b = begin; b < end; ++b) pack_rows<LOW>(z, rows, p, to, b * 16);
             });
         return to;
     }
+
+    // One after the other.
+    static INLINE Parts parts(Half* memory, int64_t size) { return {memory, LOW ? memory + size : nullptr}; }
 
     void enter() const { enter_tiles(); }
     void leave() const { leave_tiles(); }
 
     void scores(int64_t i, int64_t j, int64_t width, float* out) const {
         for (int64_t c = 0; c < width; c += 32)
-            square(x.rows + i * p, p, y.columns + (j + c) * p, nullptr, 16 * p, p, out + c, STRIDE);
+            square<false>(x.rows + i * p, p, y.columns + (j + c) * p, 16 * p, p, out + c, STRIDE);
     }
 
-    // A strip of scores becomes one of float32 weights; rounded, they are kept as rows and as columns.
+    // A strip of scores becomes one of float32 weights; in parts, they are kept as rows and as columns.
     float* strip(char* scratch, int64_t) const { return reinterpret_cast<float*>(scratch); }
-    Half* weights(char* scratch) const { return reinterpret_cast<Half*>(scratch + STRIP_BYTES); }
-    Half* transposed(char* scratch) const { return weights(scratch) + BLOCK * BLOCK; }
+    Parts weights(char* scratch) const {
+        return parts(reinterpret_cast<Half*>(scratch + STRIP_BYTES), BLOCK * BLOCK);
+    }
+    Parts transposed(char* scratch) const {
+        return parts(reinterpret_cast<Half*>(scratch + STRIP_BYTES) + COUNT * BLOCK * BLOCK, BLOCK * BLOCK);
+    }
 
     void keep(char* scratch, int64_t at, int64_t rows, int64_t width, bool both) const {
         float* strip = reinterpret_cast<float*>(scratch);
+        const Parts down = weights(scratch) + at * BLOCK, across = transposed(scratch) + at;
+        __m512i high[16], low[16];
         for (int64_t r = rows; r < STRIP; ++r) memset(strip + r * STRIDE, 0, size_t(width * 4));
         for (int64_t r = 0; r < STRIP; ++r)
             for (int64_t c = 0; c < width; c += 32) {
                 const float* w = strip + r * STRIDE + c;
-                _mm512_storeu_si512(weights(scratch) + (at + r) * BLOCK + c,
-                                    rounded(_mm512_loadu_ps(w), _mm512_loadu_ps(w + 16)));
+                split<LOW>(w, w + 16, *high, *low);
+                _mm512_storeu_si512(down.high + r * BLOCK + c, *high);
+                if (LOW) _mm512_storeu_si512(down.low + r * BLOCK + c, *low);
             }
         for (int64_t c = 0; both && c < width; c += 16) {
-            __m512i v[16];
             for (int64_t r = 0; r < 16; ++r) {
                 const float* w = strip + 2 * r * STRIDE + c;
-                v[r] = interleaved(rounded(_mm512_loadu_ps(w), _mm512_loadu_ps(w + STRIDE)));
+                split<LOW>(w, w + STRIDE, high[r], low[r]);
             }
-            exchange<8>(v), exchange<4>(v), exchange<2>(v), exchange<1>(v);
-            for (int64_t r = 0; r < 16; ++r)
-                _mm512_storeu_si512(transposed(scratch) + (c + r) * BLOCK + at, v[r]);
+            keep_transposed(high, across.high + c * BLOCK);
+            if (LOW) keep_transposed(low, across.low + c * BLOCK);
         }
+    }
+
+    static INLINE void keep_transposed(__m512i* v, Half* to) {
+        for (int64_t r = 0; r < 16; ++r) v[r] = interleaved(v[r]);
+        transpose(v);
+        for (int64_t r = 0; r < 16; ++r) _mm512_storeu_si512(to + r * BLOCK, v[r]);
     }
 
     void gather(char* scratch, const Task& t, float* dx) const {
@@ -103,38 +135,18 @@ struct BFloat16 {
         update(transposed(scratch), up(t.columns, 32), x, t.i, up(t.rows, 32), dy + t.j * p);
     }
 
-    void update(const Half* w, int64_t rows, const Packed& z, int64_t from, int64_t depth, float* d) const {
+    void update(const Parts& w, int64_t rows, const Packed& z, int64_t from, int64_t depth, float* d) const {
         const int64_t panel = z.height * 16;
         for (int64_t r = 0; r < rows; r += 32)
             for (int64_t q = 0; q < p; q += 32)
-                square(w + r * BLOCK, BLOCK, z.high + q / 16 * panel + from * 16, z.low + q / 16 * panel + from * 16,
-                       panel, depth, d + r * p + q, p);
+                square<true>(w + r * BLOCK, BLOCK, z.values + (q / 16 * panel + from * 16), panel, depth,
+                             d + r * p + q, p);
     }
 };
 
 }  // namespace
 
-EXPORT(self_logsumexp_bf16)(const float* z, float* out, int64_t rows, int64_t p, double scale, int64_t skip_partner,
-                            double bound, int64_t threads) {
-    return self_forward<BFloat16>(z, out, rows, p, scale, skip_partner, bound, threads);
-}
-
-EXPORT(self_logsumexp_backward_bf16)(const float* z, const float* lse, const float* grad, float* dz, int64_t rows,
-                                     int64_t p, double scale, int64_t skip_partner, int64_t threads) {
-    return self_backward<BFloat16>(z, lse, grad, dz, rows, p, scale, skip_partner, threads);
-}
-
-EXPORT(cross_logsumexp_bf16)(const float* x, const float* y, float* over_rows, float* over_columns, int64_t rows,
-                             int64_t columns, int64_t p, double scale, int64_t skip_diagonal, double bound,
-                             int64_t threads) {
-    return cross_forward<BFloat16>(x, y, over_rows, over_columns, rows, columns, p, scale, skip_diagonal, bound,
-                                   threads);
-}
-
-EXPORT(cross_logsumexp_backward_bf16)(const float* x, const float* y, const float* over_rows, const float* over_columns,
-                                      const float* grad_rows, const float* grad_columns, float* dx, float* dy,
-                                      int64_t rows, int64_t columns, int64_t p, double scale, int64_t skip_diagonal,
-                                      int64_t threads) {
-    return cross_backward<BFloat16>(x, y, over_rows, over_columns, grad_rows, grad_columns, dx, dy, rows, columns, p,
-                                    scale, skip_diagonal, threads);
-}
+CONTRAST_KERNELS(bf16, BFloat16<false>)
+#if defined(__AMX_BF16__)
+CONTRAST_KERNELS(bf16x2, BFloat16<true>)
+#endif

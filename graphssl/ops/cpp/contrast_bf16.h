@@ -6,7 +6,14 @@ namespace {
 
 typedef uint16_t Half;
 
-// Left factors are rows of bfloat16. Right factors come in panels of 16 columns: (panel, depth / 2, 16, 2).
+// A factor: the sum of its numbers rounded to bfloat16 and, unless null, of the rounded rests, 16 of 24 bits together.
+struct Parts {
+    Half *high, *low;
+};
+static INLINE Parts operator+(const Parts& a, int64_t n) { return {a.high + n, a.low ? a.low + n : nullptr}; }
+
+// square: c (32, 32) (+)= a (32, depth) b (depth, 32), without low by low, which is below the error of what is kept.
+// Left factors are rows. Right factors come in panels of 16 columns: (panel, depth / 2, 16, 2).
 #if defined(__AMX_BF16__)
 
 struct Tiles {
@@ -24,35 +31,43 @@ static inline void enter_tiles() {
 
 static inline void leave_tiles() { _tile_release(); }
 
-static INLINE void add_products(const Half* a, int64_t a_row, const Half* b, int64_t panel, int64_t depth) {
-    for (int64_t k = 0; k < depth; k += 32) {
-        _tile_loadd(4, a + k, a_row * 2);
-        _tile_loadd(6, b + k * 16, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b + panel + k * 16, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, a + 16 * a_row + k, a_row * 2);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
+static INLINE void load_left(const Half* a, int64_t row) {
+    _tile_loadd(4, a, row * 2);
+    _tile_loadd(5, a + 16 * row, row * 2);
 }
 
-// c (32, 32) = a (32, depth) b (depth, 32), or, with a second right factor, c += a (b + more).
-static INLINE void square(const Half* a, int64_t a_row, const Half* b, const Half* more, int64_t panel, int64_t depth,
-                          float* c, int64_t c_row) {
-    if (more) {
+static INLINE void load_right(const Half* b, int64_t panel) {
+    _tile_loadd(6, b, 64);
+    _tile_loadd(7, b + panel, 64);
+}
+
+static INLINE void add_product() {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+}
+
+template <bool ADD>
+static INLINE void square(const Parts& a, int64_t a_row, const Parts& b, int64_t panel, int64_t depth, float* c,
+                          int64_t c_row) {
+    if (ADD) {
         _tile_loadd(0, c, c_row * 4);
         _tile_loadd(1, c + 16, c_row * 4);
         _tile_loadd(2, c + 16 * c_row, c_row * 4);
         _tile_loadd(3, c + 16 * c_row + 16, c_row * 4);
-        add_products(a, a_row, more, panel, depth);
     } else {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
     }
-    add_products(a, a_row, b, panel, depth);
+    for (int64_t k = 0; k < depth; k += 32) {
+        load_right(b.high + k * 16, panel);
+        if (a.low) load_left(a.low + k, a_row), add_product();
+        load_left(a.high + k, a_row), add_product();
+        if (b.low) load_right(b.low + k * 16, panel), add_product();
+    }
     _tile_stored(0, c, c_row * 4);
     _tile_stored(1, c + 16, c_row * 4);
     _tile_stored(2, c + 16 * c_row, c_row * 4);
@@ -64,29 +79,33 @@ static INLINE void square(const Half* a, int64_t a_row, const Half* b, const Hal
 static inline void enter_tiles() {}
 static inline void leave_tiles() {}
 
-__attribute__((noinline)) static void square(const Half* a, int64_t a_row, const Half* b, const Half* more,
-                                             int64_t panel, int64_t depth, float* c, int64_t c_row) {
+template <bool ADD>
+__attribute__((noinline)) static void square(const Parts& a, int64_t a_row, const Parts& b, int64_t panel,
+                                             int64_t depth, float* c, int64_t c_row) {
     constexpr int64_t R = 8;
+    const Half *lefts[3] = {a.low, a.high, a.high}, *rights[3] = {b.high, b.low, b.high};
     for (int64_t i = 0; i < 32; i += R) {
         __m512 sum[R][2];
 #pragma GCC unroll 8
         for (int64_t r = 0; r < R; ++r)
 #pragma GCC unroll 2
             for (int64_t v = 0; v < 2; ++v)
-                sum[r][v] = more ? _mm512_loadu_ps(c + (i + r) * c_row + 16 * v) : _mm512_setzero_ps();
-        for (const Half* right = more ? more : b; right; right = right == more ? b : nullptr)
+                sum[r][v] = ADD ? _mm512_loadu_ps(c + (i + r) * c_row + 16 * v) : _mm512_setzero_ps();
+        for (int64_t product = 0; product < 3; ++product) {
+            if (!lefts[product] || !rights[product]) continue;
             for (int64_t k = 0; k < depth; k += 2) {
-                const __m512bh first = (__m512bh)_mm512_loadu_si512(right + k * 16);
-                const __m512bh second = (__m512bh)_mm512_loadu_si512(right + panel + k * 16);
+                const __m512bh first = (__m512bh)_mm512_loadu_si512(rights[product] + k * 16);
+                const __m512bh second = (__m512bh)_mm512_loadu_si512(rights[product] + panel + k * 16);
 #pragma GCC unroll 8
                 for (int64_t r = 0; r < R; ++r) {
                     int32_t two;
-                    memcpy(&two, a + (i + r) * a_row + k, 4);
+                    memcpy(&two, lefts[product] + (i + r) * a_row + k, 4);
                     const __m512bh left = (__m512bh)_mm512_set1_epi32(two);
                     sum[r][0] = _mm512_dpbf16_ps(sum[r][0], left, first);
                     sum[r][1] = _mm512_dpbf16_ps(sum[r][1], left, second);
                 }
             }
+        }
 #pragma GCC unroll 8
         for (int64_t r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -99,6 +118,12 @@ __attribute__((noinline)) static void square(const Half* a, int64_t a_row, const
 // 32 numbers, a then b, rounded.
 static INLINE __m512i rounded(__m512 a, __m512 b) { return (__m512i)_mm512_cvtne2ps_pbh(b, a); }
 static INLINE __m512 widened(__m256i x) { return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16); }
+
+// What rounding leaves of a then b, itself rounded.
+static INLINE __m512i rest(__m512 a, __m512 b, __m512i high) {
+    return rounded(_mm512_sub_ps(a, widened(_mm512_castsi512_si256(high))),
+                   _mm512_sub_ps(b, widened(_mm512_extracti64x4_epi64(high, 1))));
+}
 
 // a0 b0 a1 b1 ... of a then b
 static INLINE __m512i interleaved(__m512i x) {
@@ -124,5 +149,7 @@ static INLINE void exchange(__m512i* v) {
         v[r + S] = _mm512_permutex2var_epi32(a, lower, b);
     }
 }
+
+static INLINE void transpose(__m512i* v) { exchange<8>(v), exchange<4>(v), exchange<2>(v), exchange<1>(v); }
 
 }  // namespace

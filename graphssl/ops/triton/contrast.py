@@ -13,17 +13,17 @@ from graphssl.ops.triton import tiles
 
 __all__ = ["cross_logsumexp_backward", "cross_logsumexp_forward", "self_logsumexp_backward", "self_logsumexp_forward"]
 
-#: Parts of bfloat16 that stand for a float32: 3 keep what float32 keeps, 2 keep 16 of its 24 bits in half the time.
-FLOAT32_PARTS = 3
-# In the gradient with bfloat16: where rows lie close together, their small differences are the gradient.
-_BFLOAT16_ROWS = 2
+#: Parts of bfloat16 that stand for a float32 in a score: 3 keep what float32 keeps, 2 keep 16 of its 24 bits.
+SCORE_PARTS = {"float32": 3, "high": 2, "bfloat16": 1}
+#: And for rows in a gradient: where they lie close together, their small differences are the gradient.
+ROW_PARTS = {"float32": 3, "high": 2, "bfloat16": 2}
 
 _ENOUGH_PROGRAMS = 264  # two for each multiprocessor of an H100; a constant, so that every GPU adds in the same order
 _LARGEST_SHIFT = 40.0  # exp(score - shift) is a normal float32 for every |score| <= shift
 _LOG2E = 1.0 / math.log(2.0)
 
 
-def self_logsumexp_forward(z: Tensor, scale: float, skip_partner: bool, bound: float | None, bf16: bool) -> Tensor:
+def self_logsumexp_forward(z: Tensor, scale: float, skip_partner: bool, bound: float | None, precision: str) -> Tensor:
     r"""For each row: :math:`\log \sum_j \exp(\mathrm{scale} \, z_i \cdot z_j)` over all other rows.
 
     Parameters
@@ -34,27 +34,28 @@ def self_logsumexp_forward(z: Tensor, scale: float, skip_partner: bool, bound: f
         Leave out row i + M/2 (or i - M/2) too.
     bound : float, optional
         No score is larger in absolute value. A small one saves the running maximum.
-    bf16 : bool
-        Multiply in bfloat16; in the gradient, weights are rounded to 8 bits and rows to 16. Sums are float32.
+    precision : str
+        ``float32`` keeps all 24 bits of a factor, ``high`` 16 and ``bfloat16`` 8; but in the gradient of ``bfloat16``
+        the rows that are summed up keep 16. Sums are float32.
 
     Returns
     -------
     Tensor of float32, shape (M,)
         ``-inf`` where nothing is left.
     """
-    z = _in_parts(z, 1 if bf16 else FLOAT32_PARTS)
+    z = _in_parts(z, SCORE_PARTS[precision])
     return _forward(z, z, scale, _self(skip_partner), bound)
 
 
 def self_logsumexp_backward(
-    z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, bf16: bool
+    z: Tensor, lse: Tensor, grad: Tensor, scale: float, skip_partner: bool, precision: str
 ) -> Tensor:
     r""":math:`\mathrm{scale} \sum_j (g_i p_{ij} + g_j p_{ji}) z_j`, (M, P), with p the softmax of each row's scores.
 
     The scores are symmetric, so the program of row i knows both terms: no two programs write to one place.
     """
-    parts = _in_parts(z, _BFLOAT16_ROWS if bf16 else FLOAT32_PARTS)
-    dz = _backward(parts, parts, lse, lse, grad, grad, scale, _self(skip_partner), bf16)
+    parts = _in_parts(z, ROW_PARTS[precision])
+    dz = _backward(parts, parts, lse, lse, grad, grad, scale, _self(skip_partner), SCORE_PARTS[precision])
     return dz[:, : z.size(1)].contiguous()
 
 
@@ -64,7 +65,7 @@ def cross_logsumexp_forward(
     scale: float,
     skip_diagonal: bool,
     bound: float | None,
-    bf16: bool,
+    precision: str,
     *,
     columns: bool = True,
 ) -> tuple[Tensor, Tensor]:
@@ -72,7 +73,7 @@ def cross_logsumexp_forward(
 
     Without ``columns`` the second result has no entries and costs nothing.
     """
-    x, y = (_in_parts(z, 1 if bf16 else FLOAT32_PARTS) for z in (x, y))
+    x, y = (_in_parts(z, SCORE_PARTS[precision]) for z in (x, y))
     skip = "self" if skip_diagonal else "none"
     rows = _forward(x, y, scale, skip, bound)
     return rows, _forward(y, x, scale, skip, bound) if columns else rows.new_empty(0)
@@ -87,7 +88,7 @@ def cross_logsumexp_backward(
     grad_cols: Tensor,
     scale: float,
     skip_diagonal: bool,
-    bf16: bool,
+    precision: str,
     *,
     need_y: bool = True,
 ) -> tuple[Tensor, Tensor]:
@@ -99,12 +100,12 @@ def cross_logsumexp_backward(
     dims = x.size(1)
     if cols.numel() == 0:
         cols, grad_cols = rows.new_full((y.size(0),), math.inf), rows.new_zeros(y.size(0))
-    x, y = (_in_parts(z, _BFLOAT16_ROWS if bf16 else FLOAT32_PARTS) for z in (x, y))
-    skip = "self" if skip_diagonal else "none"
-    dx = _backward(x, y, rows, cols, grad_rows, grad_cols, scale, skip, bf16)[:, :dims].contiguous()
+    x, y = (_in_parts(z, ROW_PARTS[precision]) for z in (x, y))
+    skip, score_parts = "self" if skip_diagonal else "none", SCORE_PARTS[precision]
+    dx = _backward(x, y, rows, cols, grad_rows, grad_cols, scale, skip, score_parts)[:, :dims].contiguous()
     if not need_y:
         return dx, dx.new_empty(0, dims)
-    return dx, _backward(y, x, cols, rows, grad_cols, grad_rows, scale, skip, bf16)[:, :dims].contiguous()
+    return dx, _backward(y, x, cols, rows, grad_cols, grad_rows, scale, skip, score_parts)[:, :dims].contiguous()
 
 
 def _self(skip_partner: bool) -> str:
@@ -141,13 +142,12 @@ def _forward(x: Tensor, y: Tensor, scale: float, skip: str, bound: float | None)
 
 def _backward(
     x: Tensor, y: Tensor, lse_x: Tensor, lse_y: Tensor, grad_x: Tensor, grad_y: Tensor,
-    scale: float, skip: str, bf16: bool,
+    scale: float, skip: str, score_parts: int,
 ) -> Tensor:  # fmt: skip
     """The gradient of x, (A, padded P): score ij pulls row i by its shares in the sums of row i and of column j."""
     (parts, anchors, dims), candidates = x.shape, y.size(1)
     # A row with an empty sum has no shares: exp(score - inf) = 0.
     lse_x, lse_y = (lse.masked_fill(lse == -math.inf, math.inf) * _LOG2E for lse in (lse_x, lse_y))
-    score_parts = 1 if bf16 else parts
     shape = tiles.shape_for(dims, score_parts, parts, backward=True)
     spans, width = _spans(anchors, candidates, shape)
     out = x.new_empty(spans, anchors, dims, dtype=torch.float32)

@@ -51,7 +51,7 @@ def shape_for(dims: int, score_parts: int, parts: int, *, backward: bool) -> Sha
     if dims <= 256 and (score_parts + parts) * dims <= 768:  # the rows stay in shared memory, beside two column tiles
         return Shape(128, 128 if parts == 1 else 64, dims, dims)
     if backward:
-        return Shape(128, 32 if score_parts == 3 else 64, 64, 128)
+        return Shape(128, 64 if score_parts == 1 else 32, 64, 128)
     return Shape(128, 128, 64, 128)
 
 
