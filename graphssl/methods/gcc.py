@@ -264,4 +264,10 @@ _TRAINING = dict(steps=75_000, batch_size=32, lr=5e-3, weight_decay=1e-5, clip_n
 RECIPES = {
     "default": Recipe(training={**_TRAINING, "steps": 2000}),
     "paper": Recipe(training=_TRAINING, source="section 4.1 of the paper; train.py of THUDM/GCC"),
+    # What the encoder that comes with the package was trained with, see benchmarks/gcc.py.
+    "gcc-small": Recipe(
+        options=dict(momentum=None, walk_length=64),
+        training={**_TRAINING, "steps": 3000, "batch_size": 256},
+        source="as the paper's end-to-end variant; shorter walks and training, so that it takes an hour on one core",
+    ),
 }
