@@ -210,7 +210,8 @@ def report() -> None:
         facts = json.loads(folder.read_text())
         lines.append(
             f"- seed {facts['seed']}: {facts['steps']} steps, loss {facts['first_loss']:.2f} to "
-            f"{facts['last_loss']:.2f}, {facts['cpu_seconds'] / 60:.0f} minutes of CPU time, {facts['nodes']:,} nodes, {facts['edges']:,} edges"
+            f"{facts['last_loss']:.2f}, "
+            f"{facts['cpu_seconds'] / 60:.0f} minutes of CPU time, {facts['nodes']:,} nodes, {facts['edges']:,} edges"
         )
     for title, files in TABLES.items():
         rows = [

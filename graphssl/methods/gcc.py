@@ -267,7 +267,7 @@ RECIPES = {
     # What the encoder that comes with the package was trained with, see benchmarks/gcc.py.
     "gcc-small": Recipe(
         options=dict(momentum=None, walk_length=64),
-        training={**_TRAINING, "steps": 3000, "batch_size": 256},
-        source="as the paper's end-to-end variant; shorter walks and training, so that it takes an hour on one core",
+        training={**_TRAINING, "steps": 2000, "batch_size": 256},
+        source="as the paper's end-to-end variant; shorter walks and training, so that it takes twenty minutes on one core",
     ),
 }
