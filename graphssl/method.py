@@ -38,6 +38,8 @@ class Method(nn.Module):
 
     #: Can data be embedded that the method was not trained on?
     inductive: bool = True
+    #: Do embeddings follow a relabelling of the nodes? Not where a node's number names a row or a random stream.
+    equivariant: bool = True
 
     def loss(self, batch: Any) -> Tensor:
         """The training objective on one batch, shape ``()``."""
