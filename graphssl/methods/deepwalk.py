@@ -90,7 +90,7 @@ class DeepWalk(Method):
             batch = loader.make(torch.arange(loader.starts.numel()), key).to(self.encoder.weight.device)
         u, v = self.encoder.rows(batch.walks), self.context.rows(batch.walks)  # (B, T, D)
         near = u @ v.transpose(1, 2)  # (B, T, T)
-        far = (self.context.rows(batch.negatives) @ u.unsqueeze(-1)).squeeze(-1)  # (B, T, K)
+        far = (u.unsqueeze(-2) @ self.context.rows(batch.negatives).transpose(-1, -2)).squeeze(-2)  # (B, T, K)
         size, negatives = batch.negatives.shape[1:]
         pairs = within_window(batch.lengths, size, window=self.window, negatives=negatives)
         return self.estimator(torch.cat([near, far], dim=2).flatten(0, 1), pairs)
@@ -122,7 +122,7 @@ def tables(data: Any, out_channels: int) -> tuple[Table, Table]:
 
 
 RECIPES = {
-    "default": Recipe(training=dict(steps=2000, lr=1e-2)),
+    "default": Recipe(training=dict(steps=1000, lr=1e-2)),
     "paper": Recipe(
         options=dict(walks_per_node=80, walk_length=40),
         training=dict(epochs=1, lr=1e-2),

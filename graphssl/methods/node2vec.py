@@ -49,7 +49,7 @@ def node2vec(
 
 
 RECIPES = {
-    "default": Recipe(training=dict(steps=2000, lr=1e-2)),
+    "default": Recipe(training=dict(steps=1000, lr=1e-2)),
     "paper": Recipe(
         training=dict(epochs=1, lr=1e-2),
         source="section 4.3 of the paper: d = 128, r = 10, l = 80, k = 10, one epoch; p and q there are chosen on "
