@@ -161,7 +161,7 @@ def skip_gram(title: str, *, walks: str, note: str) -> Diagram:
     boxes = (
         Box("x", "data", "input", "graph A", 0, 0.5),
         Box("w", "view", "walks", walks, 1, 0),
-        Box("n", "corruption", "negatives", "nodes, odds degree^¾", 1, 1),
+        Box("n", "corruption", "negatives", "odds degree^(3/4)", 1, 1),
         Box("u", "encoder", "table u", "a row for each node", 2, 0),
         Box("v", "head", "table v", "the same, of contexts", 2, 1),
         Box("d", "head", "critic", "inner product", 3, 0, 2),
@@ -171,7 +171,7 @@ def skip_gram(title: str, *, walks: str, note: str) -> Diagram:
         Arrow("x", "w"), Arrow("x", "n"), Arrow("w", "u"), Arrow("w", "v"), Arrow("n", "v"),
         Arrow("u", "d", enter=0), Arrow("v", "d", enter=1), Arrow("d", "loss", leave=0.5),
     )  # fmt: skip
-    pairs = within_window(torch.tensor([5]), 5, window=1, negatives=2)
+    pairs = within_window(torch.tensor([4]), 4, window=1, negatives=4)
     return Diagram(
         title, boxes, arrows, Matrix("a walk, window 1", "places", "places | negatives", pair_cells(pairs)), note
     )
@@ -259,7 +259,7 @@ DIAGRAMS = {
         note="Embedding: u. Features are not read.",
     ),
     "node2vec": skip_gram(
-        "node2vec: DeepWalk on walks that return or lead away", walks="odds 1 / p, 1, 1 / q",
+        "node2vec: DeepWalk on walks that return or lead away", walks="odds 1/p, 1, 1/q",
         note="Embedding: u. 1 / p: back to the node before; 1: to one of its neighbours; 1 / q: further away.",
     ),
     "infograph": Diagram(
