@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path as Curve
 
-from graphssl.pairs import Pairs, real_versus_corrupt, same_graph, two_views
+from graphssl.pairs import Pairs, real_versus_corrupt, same_graph, two_views, within_window
 
 IMAGES = Path(__file__).with_name("methods") / "images"
 
@@ -156,6 +156,27 @@ def bootstrap(
     return Diagram(title, tuple(boxes), tuple(arrows), matrix, note)
 
 
+def skip_gram(title: str, *, walks: str, note: str) -> Diagram:
+    """Walks, and two tables whose rows are multiplied."""
+    boxes = (
+        Box("x", "data", "input", "graph A", 0, 0.5),
+        Box("w", "view", "walks", walks, 1, 0),
+        Box("n", "corruption", "negatives", "odds degree^(3/4)", 1, 1),
+        Box("u", "encoder", "table u", "a row for each node", 2, 0),
+        Box("v", "head", "table v", "the same, of contexts", 2, 1),
+        Box("d", "head", "critic", "inner product", 3, 0, 2),
+        Box("loss", "loss", "loss", "negative sampling", 4, 0.5),
+    )
+    arrows = (
+        Arrow("x", "w"), Arrow("x", "n"), Arrow("w", "u"), Arrow("w", "v"), Arrow("n", "v"),
+        Arrow("u", "d", enter=0), Arrow("v", "d", enter=1), Arrow("d", "loss", leave=0.5),
+    )  # fmt: skip
+    pairs = within_window(torch.tensor([4]), 4, window=1, negatives=4)
+    return Diagram(
+        title, boxes, arrows, Matrix("a walk, window 1", "places", "places | negatives", pair_cells(pairs)), note
+    )
+
+
 _DROP = ("drop edges, mask columns", "the same, other strength")
 _INTRA = Matrix("pairs of 3 nodes", "anchors", "view 1 | view 2", pair_cells(two_views(3)))
 
@@ -232,6 +253,14 @@ DIAGRAMS = {
         heads=[("standardise", "each column over the nodes")], loss=("CCA", "invariance + λ decorrelation"),
         matrix=Matrix("C₁, C₂ pulled to", "columns of z", "columns of z", IDENTITY),
         note="No projector, no negatives. Embedding: the encoder's output on the whole graph, not standardised.",
+    ),
+    "deepwalk": skip_gram(
+        "DeepWalk: nodes that random walks visit together", walks="uniform, from every node",
+        note="Embedding: u. Features are not read.",
+    ),
+    "node2vec": skip_gram(
+        "node2vec: DeepWalk on walks that return or lead away", walks="odds 1/p, 1, 1/q",
+        note="Embedding: u. 1 / p: back to the node before; 1: to one of its neighbours; 1 / q: further away.",
     ),
     "infograph": Diagram(
         "InfoGraph: nodes against graphs of the batch",

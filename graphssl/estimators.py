@@ -15,6 +15,7 @@ from graphssl.registry import ESTIMATORS
 
 __all__ = [
     "BCE", "JSD", "NWJ", "DebiasedInfoNCE", "DonskerVaradhan", "HardInfoNCE", "InfoNCE", "Margin",
+    "NegativeSampling",
 ]  # fmt: skip
 
 
@@ -82,6 +83,16 @@ class BCE:
     def __call__(self, scores: Tensor, pairs: Pairs) -> Tensor:
         """Loss in nats, (A, C) -> ()."""
         return F.bce_loss(scores, pairs)
+
+
+@ESTIMATORS.register("negative-sampling")
+@dataclass(frozen=True)
+class NegativeSampling:
+    """Skip-gram's negative sampling; see :func:`graphssl.functional.negative_sampling_loss`."""
+
+    def __call__(self, scores: Tensor, pairs: Pairs) -> Tensor:
+        """Loss in nats, (A, C) -> ()."""
+        return F.negative_sampling_loss(scores, pairs)
 
 
 @ESTIMATORS.register("margin")

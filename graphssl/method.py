@@ -40,6 +40,8 @@ class Method(nn.Module):
     inductive: bool = True
     #: Does it read node features? If not, graphs of any features can be embedded.
     reads_features: bool = True
+    #: Do embeddings follow a relabelling of the nodes? Not where a node's number names a row or a random stream.
+    equivariant: bool = True
 
     def loss(self, batch: Any) -> Tensor:
         """The training objective on one batch, shape ``()``."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError
 
-__all__ = ["Pairs", "queue", "real_versus_corrupt", "same_graph", "same_row", "two_views"]
+__all__ = ["Pairs", "queue", "real_versus_corrupt", "same_graph", "same_row", "two_views", "within_window"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +195,36 @@ def queue(n: int, k: int, *, device: torch.device | str | None = None) -> Pairs:
     positive = torch.cat([own, ~old], 1)  # (N, N + K)
     negative = torch.cat([torch.zeros_like(own), old], 1)  # (N, N + K)
     return _everywhere(positive, negative, has_negative=k > 0)
+
+
+def within_window(lengths: Tensor, size: int, *, window: int, negatives: int) -> Pairs:
+    """Skip-gram's pairs: each node of a walk with those at most ``window`` places away, and with negatives of its own.
+
+    Anchors are the places of all walks, one walk after the other. Candidates are the ``size`` places of the anchor's
+    own walk, then its negatives.
+
+    Parameters
+    ----------
+    lengths : Tensor of integers, shape (B,)
+        Nodes of each walk, from 1 to ``size``; places behind a walk's end are in neither mask.
+    size : int
+        Places of a walk, T.
+    window : int
+        Largest distance.
+    negatives : int
+        K for each place; scores are (B T, T + K).
+    """
+    for name, value in (("size", size), ("window", window), ("negatives", negatives)):
+        _at_least(name, value, 1)
+    place = torch.arange(size, device=lengths.device)
+    apart = (place[:, None] - place).abs()  # (T, T)
+    there = place < lengths[:, None]  # (B, T)
+    near = (apart > 0) & (apart <= window) & there[:, :, None] & there[:, None, :]  # (B, T, T)
+    positive, own = near.flatten(0, 1), there.view(-1, 1).expand(-1, negatives)  # (B T, T), (B T, K)
+    return _known(
+        torch.cat([positive, torch.zeros_like(own)], 1), torch.cat([torch.zeros_like(positive), own], 1),
+        has_negative=True,
+    )  # fmt: skip
 
 
 def _everywhere(positive: Tensor, negative: Tensor, *, has_negative: bool) -> Pairs:

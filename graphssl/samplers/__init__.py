@@ -6,6 +6,7 @@ from graphssl.samplers.loader import Loader
 from graphssl.samplers.neighbor_loader import NeighborLoader
 from graphssl.samplers.seed_loader import SeedLoader
 from graphssl.samplers.subgraphs import EgoNets, RandomWalkSubgraphs
+from graphssl.samplers.walk_loader import WalkBatch, WalkLoader
 from graphssl.samplers.walks import RandomWalks
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "RandomWalkSubgraphs",
     "RandomWalks",
     "SeedLoader",
+    "WalkBatch",
+    "WalkLoader",
     "negative_edges",
     "partition",
 ]

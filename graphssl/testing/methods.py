@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from graphssl.errors import GraphSSLError
+from graphssl.errors import GraphSSLError, NotInductiveError
 from graphssl.method import Method, create_method, seeded
 from graphssl.registry import METHODS
 from graphssl.training import embed_data, train
@@ -37,10 +37,12 @@ def check_method(name: str, **options: Any) -> None:
     """Check a registered method of level ``node`` or ``graph``; raises AssertionError on the first failure.
 
     The loss is a finite scalar, its gradient reaches every trainable and no frozen parameter, inputs stay as they
-    were; ``embed`` is deterministic in eval mode, follows a relabelling of the nodes, and treats a batch as its
-    graphs alone; the state survives ``state_dict`` and pickle; training lowers nothing to NaN, repeats bit for bit
-    with the same seed and leaves the caller's random state alone; edgeless graphs, self-loops and duplicate edges
-    pass; one node, or a batch of one graph, gives a finite loss or a typed error of one line.
+    were; ``embed`` is deterministic in eval mode, follows a relabelling of the nodes (unless the method says
+    ``equivariant = False``), and treats a batch as its graphs alone; the state survives ``state_dict`` and pickle;
+    training lowers nothing to NaN, repeats bit for bit with the same seed and leaves the caller's random state alone;
+    edgeless graphs, self-loops and duplicate edges pass; one node, or a batch of one graph, gives a finite loss or a
+    typed error of one line. A method with ``inductive = False`` is made anew for each of these graphs, refuses to embed
+    a graph of another size with a typed error, and may refuse to train on one without edges.
     """
     level = METHODS.get(name).info["level"]
     graphs = example_graphs()
@@ -51,7 +53,7 @@ def check_method(name: str, **options: Any) -> None:
     _check_embedding(name, method, data, batch, level)
     _check_state(name, method, data, batch, options)
     _check_training(name, data, options)
-    _check_odd_graphs(name, method, level)
+    _check_odd_graphs(name, method, level, options)
 
 
 def _check_loss(name: str, method: Method, batch: Data) -> None:
@@ -86,9 +88,11 @@ def _check_embedding(name: str, method: Method, data: Any, batch: Data, level: s
     if level == "graph":
         alone = torch.cat([_embed(method, Batch.from_data_list([graph])) for graph in data])
         _assert_close(alone, embedding, f"{name}: a graph's embedding depends on its batch")
+        if not method.equivariant:
+            return
         relabelled = Batch.from_data_list([_relabel(graph)[0] for graph in data])
         _assert_close(_embed(method, relabelled), embedding, f"{name}: relabelling nodes changes graph embeddings")
-    else:
+    elif method.equivariant:
         relabelled, order = _relabel(data)
         _assert_close(_embed(method, relabelled), embedding[order], f"{name}: embeddings do not follow a relabelling")
 
@@ -115,7 +119,7 @@ def _check_training(name: str, data: Any, options: dict[str, Any]) -> None:
     assert torch.equal(outcomes[0][1], outcomes[1][1]), f"{name}: the same seed gives other embeddings"
 
 
-def _check_odd_graphs(name: str, method: Method, level: str) -> None:
+def _check_odd_graphs(name: str, method: Method, level: str, options: dict[str, Any]) -> None:
     width = 8
     edgeless = Data(x=torch.rand(5, width), edge_index=torch.zeros(2, 0, dtype=torch.long))
     loops = Data(x=torch.rand(3, width), edge_index=torch.tensor([[0, 0, 1, 1, 2], [0, 1, 0, 0, 2]]))
@@ -123,11 +127,25 @@ def _check_odd_graphs(name: str, method: Method, level: str) -> None:
     other = [example_graph(isolated=0)] if level == "graph" else []
     for label, graph in {"edgeless": edgeless, "looped": loops, "single-node": single}.items():
         batch = Batch.from_data_list([graph, *other])
-        _check_finite_or_refused(name, method, batch, label, may_refuse=batch.num_nodes == 1)
+        may_refuse = batch.num_nodes == 1
+        if not method.inductive:
+            _check_refuses_to_embed(name, method, batch, label)
+            method = create_method(name, batch, seed=1, **options)
+            may_refuse = batch.num_edges == 0
+        _check_finite_or_refused(name, method, batch, label, may_refuse=may_refuse)
         method.eval()
         assert torch.isfinite(_embed(method, batch)).all(), f"{name}: embedding of a {label} graph is not finite"
     if level == "graph":
         _check_finite_or_refused(name, method, Batch.from_data_list(other), "lone", may_refuse=True)
+
+
+def _check_refuses_to_embed(name: str, method: Method, batch: Data, label: str) -> None:
+    """Rows of the nodes trained on are no embedding of a graph with another number of nodes."""
+    try:
+        _embed(method.eval(), batch)
+    except NotInductiveError:
+        return
+    raise AssertionError(f"{name}: embeds a {label} graph of another size, though it says inductive = False")
 
 
 def _check_finite_or_refused(name: str, method: Method, batch: Data, label: str, *, may_refuse: bool) -> None:

@@ -9,9 +9,10 @@ from torch_geometric.data import Data
 
 import graphssl
 from graphssl.data import planted_communities
+from graphssl.method import method_options
 from graphssl.training import fit
 
-OPTIONS = {"hidden_channels": 16}
+ENCODER, TABLE = {"hidden_channels": 16}, {"out_channels": 16, "walk_length": 20, "window": 5}
 SEEDS = range(3)
 
 
@@ -21,7 +22,8 @@ def accuracy(embedding: np.ndarray, labels: np.ndarray) -> float:
 
 
 def mean_accuracy(name: str, data, labels: np.ndarray, max_steps: int, **settings) -> float:
-    runs = (fit(name, data, options=OPTIONS, max_steps=max_steps, seed=s, device="cpu", **settings) for s in SEEDS)
+    options = ENCODER if "hidden_channels" in method_options(name) else TABLE
+    runs = (fit(name, data, options=options, max_steps=max_steps, seed=s, device="cpu", **settings) for s in SEEDS)
     return float(np.mean([accuracy(run.embed(), labels) for run in runs]))
 
 

@@ -17,7 +17,9 @@ METHODS = graphssl.list_methods(level="node") + graphssl.list_methods(level="gra
 def test_training_and_embedding_on_cuda(name: str, encoder: str) -> None:
     level = graphssl.registry.METHODS.get(name).info["level"]
     data = example_graphs() if level == "graph" else example_graph()
-    method = graphssl.create_method(name, data, hidden_channels=16, encoder=encoder, seed=0)
+    wanted = {"hidden_channels": 16, "out_channels": 16, "encoder": encoder}
+    options = {option: wanted[option] for option in wanted if option in graphssl.method.method_options(name)}
+    method = graphssl.create_method(name, data, seed=0, **options)
     history = train(method, data, steps=5, device="cuda", seed=0)
     assert all(torch.isfinite(torch.tensor(history.loss)))
     on_gpu = embed_data(method, data, device="cuda")
