@@ -198,6 +198,8 @@ class _Stores:
         for name, attribute in self.attributes.items():
             wanted = copy.copy(attribute)
             wanted.index = nodes
+            if not wanted.is_set("group_name"):  # of a Data used as a store
+                wanted.group_name = None
             rows[name] = self.features.get_tensor(wanted)
         return {**rows, "x": rows["x"].float()}
 
