@@ -64,7 +64,8 @@ def check_sampler(make: Callable[[Data], Any]) -> None:
             assert_same(f"{where}: the same seed gives another batch", batch, sampler.sample(seeds, seed=seed))
             _check_each_alone(where, sampler, seeds, seed)
         assert sampler.sample(seeds[:0]).num_graphs == 0, f"{where}: no seeds must give no graphs"
-        assert torch.equal(seeds, given) and seeds._version == version, f"{where}: the seeds were changed"  # noqa: PT018
+        unchanged = torch.equal(seeds, given) and seeds._version == version
+        assert unchanged, f"{where}: the seeds were changed"
         assert torch.equal(torch.get_rng_state(), state), f"{where}: the default random stream was used"
         check_unchanged(where, before, data)
 

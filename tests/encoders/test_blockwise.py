@@ -108,7 +108,9 @@ def test_graphs_on_disk(tmp_path, undirected):
 def test_blocks_visit_each_node_once_and_keep_to_the_memory():
     data = graph("loops and duplicates")
     degree = torch.bincount(data.edge_index[1], minlength=30)
-    assert [rows.stop - rows.start for rows, *_ in NodeBlocks(data, memory_bytes=TINY).blocks(None, width=8)] == [1] * 30
+    assert [rows.stop - rows.start for rows, *_ in NodeBlocks(data, memory_bytes=TINY).blocks(None, width=8)] == [
+        1
+    ] * 30
     row_bytes = 4 * (5 + 8) + 64
     for memory_bytes in (500, 2000, 10_000, 10**6):
         visited = []

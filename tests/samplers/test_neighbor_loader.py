@@ -263,7 +263,6 @@ def test_the_graph_is_not_copied_and_the_topology_remembered():
     assert pair.norm_degree() is pair.norm_degree()
 
 
-
 @pytest.mark.parametrize(
     ("error", "message", "settings"),
     [

@@ -50,11 +50,12 @@ def test_training_beats_the_untrained_encoder(name, communities):
     labels = communities.y.numpy()
 
     def mean_accuracy(max_steps: int) -> float:
-        settings = dict(options={"hidden_channels": 16}, batch_size=128, training={"lr": 5e-3, "patience": None})
-        runs = (fit(name, communities, max_steps=max_steps, seed=s, device="cpu", **settings) for s in (1, 2))
+        settings = dict(options={"hidden_channels": 16}, batch_size=200, training={"lr": 5e-3, "patience": None})
+        runs = (fit(name, communities, max_steps=max_steps, seed=s, device="cpu", **settings) for s in (0, 1))
         return float(np.mean([accuracy(run.embed(), labels) for run in runs]))
 
-    assert mean_accuracy(100) > mean_accuracy(0) + 0.02
+    steps = 100 if name in ("dgi", "ggd") else 30  # telling real from corrupt nodes takes longer
+    assert mean_accuracy(steps) > mean_accuracy(0) + 0.05
 
 
 class KilledError(Exception):
@@ -132,9 +133,10 @@ def test_a_graph_smaller_than_a_batch_is_one(small):
 
 def test_hops_are_those_of_the_deepest_encoder(small):
     for hops in (1, 3):
-        assert node_batches(small, method=Watcher(hops), batch_size=8, num_neighbors=None, seed=0).num_neighbors == [
-            10
-        ] * hops
+        assert (
+            node_batches(small, method=Watcher(hops), batch_size=8, num_neighbors=None, seed=0).num_neighbors
+            == [10] * hops
+        )
     method = Watcher()
     train(method, small, steps=1, batch_size=8, num_neighbors=[4, 3, 2], device="cpu")
     assert len(method.seen[0].num_sampled_nodes) == 4
@@ -232,8 +234,9 @@ def test_refused(small, tmp_path):
         fit("grace", bare, options=SMALL, batch_size=8, device="cpu")
     with pytest.raises(ConfigurationError, match="list of graphs"):
         fit("graphcl", disk, batch_size=8, device="cpu")
+    other = write_graph(tmp_path / "other", planted_communities(20, 2, num_features=5))
+    embedder = graphssl.Embedder("grace", batch_size=8, max_steps=1, device="cpu", **SMALL).fit(small)
     with pytest.raises(InvalidGraphError, match="trained on 6 features"):
-        other = write_graph(tmp_path / "other", planted_communities(20, 2, num_features=5))
-        graphssl.Embedder("grace", batch_size=8, max_steps=1, device="cpu", **SMALL).fit(small).transform(other)
+        embedder.transform(other)
     with pytest.raises(UnknownNameError):
         fit("grace", small, options=SMALL, batch_size=8, features="degrees", device="cpu")
