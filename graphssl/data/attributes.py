@@ -18,7 +18,10 @@ Kind = Literal["node", "edge"]
 # Names whose meaning is fixed by PyG; every other attribute is judged by its slices and its size.
 _NODE_NAMES = frozenset({"x", "pos", "batch", "n_id", "node_type", "train_mask", "val_mask", "test_mask"})
 _EDGE_NAMES = frozenset({"edge_index", "edge_attr", "edge_weight", "edge_type", "e_id"})
-_OTHER_NAMES = frozenset({"ptr", "num_nodes", "edge_label", "edge_label_index", "input_id", "batch_size"})
+_OTHER_NAMES = frozenset(
+    {"ptr", "num_nodes", "edge_label", "edge_label_index"}
+    | {"input_id", "batch_size", "num_sampled_nodes", "num_sampled_edges"}
+)
 
 
 def attribute_kinds(data: Data) -> dict[str, Kind]:

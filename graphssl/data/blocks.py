@@ -77,9 +77,9 @@ class NodeBlocks:
         data : Data
             ``edge_index``, ``edge_weight`` where the graph has it, ``in_degree`` and ``norm_degree``.
         """
-        csr = self.source.topology("in")
         columns = self.source.num_features if features is None else features.size(1)
-        for rows in self._ranges(csr.ptr, 4 * (columns + width) + 64, neighbours):
+        csr = self.source.topology("in")
+        for rows in self.ranges(4 * (columns + width) + 64, neighbours=neighbours):
             nodes, data = torch.arange(rows.start, rows.stop), Data()
             if neighbours:
                 found = sample_neighbours(csr, nodes, [-1])
@@ -92,8 +92,9 @@ class NodeBlocks:
             x = self.source.node_rows(nodes)["x"] if features is None else features[nodes]
             yield rows, x.to(self.device), data.to(self.device)
 
-    def _ranges(self, ptr: Tensor, row_bytes: int, neighbours: bool) -> Iterator[slice]:
-        """Consecutive nodes whose rows, and those of as many neighbours as they have edges, fit into the memory."""
+    def ranges(self, row_bytes: int, *, neighbours: bool = False) -> Iterator[slice]:
+        """Consecutive nodes whose rows fit into the memory, with those of as many neighbours as they have edges."""
+        ptr = self.source.topology("in").ptr
         start, most = 0, max(1, self.memory_bytes // row_bytes)
         while start < self.num_nodes:
             stop = min(self.num_nodes, start + most)

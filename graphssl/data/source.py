@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
@@ -71,6 +72,8 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
         if isinstance(features, DiskGraph) and features is topology:
             return _OnDisk(features, weight_attr, time_attr)
         if isinstance(features, FeatureStore) and isinstance(topology, GraphStore):
+            if time_attr is not None:
+                raise ConfigurationError("time stamps are read from a Data or a DiskGraph, not from a pair of stores")
             return _Stores(features, topology)
     raise InvalidGraphError(
         f"expected one graph as Data, an open DiskGraph, or (FeatureStore, GraphStore), got {type(graph).__name__}"
@@ -134,11 +137,14 @@ class _OnDisk:
         self.num_nodes, self.num_features = graph.num_nodes, graph.num_features
         if self.timed and graph.topology("out").time is None:
             raise ConfigurationError(f"{graph!r} has no time stamps: write it with time")
+        self._csr = {direction: self._wanted(graph.topology(direction)) for direction in ("out", "in")}
 
-    def topology(self, direction: str = "out") -> CSR:
-        csr = self.graph.topology(direction)
+    def _wanted(self, csr: CSR) -> CSR:
         weight, time = (csr.weight if self.weighted else None), (csr.time if self.timed else None)
         return csr if weight is csr.weight and time is csr.time else replace(csr, weight=weight, time=time)
+
+    def topology(self, direction: str = "out") -> CSR:
+        return self._csr[direction]
 
     def node_rows(self, nodes: Tensor) -> dict[str, Any]:
         rows = {"x": self.graph.gather(nodes)} if self.num_features else {}
@@ -163,7 +169,10 @@ class _Stores:
         self.attributes = {a.attr_name: a for a in attributes if a.group_name == group}
         if "x" not in self.attributes:
             raise InvalidGraphError(f"expected the feature store to hold 'x', it holds {sorted(self.attributes)}")
-        self.num_nodes, self.num_features = (int(n) for n in features.get_tensor_size(self.attributes["x"]))
+        size = tuple(features.get_tensor_size(self.attributes["x"]) or ())
+        if len(size) != 2:
+            raise InvalidGraphError(f"expected 'x' of shape (N, F) in the feature store, got {size}")
+        self.num_nodes, self.num_features = size
 
     @functools.cached_property
     def _edge_index(self) -> Tensor:
@@ -187,12 +196,18 @@ class _Stores:
     def node_rows(self, nodes: Tensor) -> dict[str, Any]:
         rows = {}
         for name, attribute in self.attributes.items():
-            wanted = type(attribute)(**{**attribute.__dict__, "index": nodes})
+            wanted = copy.copy(attribute)
+            wanted.index = nodes
+            if not wanted.is_set("group_name"):  # of a Data used as a store
+                wanted.group_name = None
             rows[name] = self.features.get_tensor(wanted)
         return {**rows, "x": rows["x"].float()}
 
     def norm_degree(self) -> Tensor | None:
-        return _loops_and_weights(self._edge_index, None, self.num_nodes)
+        def build(edge_index: Tensor) -> Tensor | None:
+            return _loops_and_weights(edge_index, None, self.num_nodes)
+
+        return remember(build, self._edge_index, key="norm degree")
 
     def edge_rows(self, edges: Tensor) -> dict[str, Any]:
         return {}

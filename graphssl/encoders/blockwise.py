@@ -10,37 +10,45 @@ from torch import Tensor
 from graphssl.data import NodeBlocks
 from graphssl.encoders.base import Layer
 from graphssl.encoders.norms import GraphNorm
-from graphssl.errors import ConfigurationError
+from graphssl.errors import ConfigurationError, InvalidGraphError
 
 if TYPE_CHECKING:
     from graphssl.encoders.stack import Stack
 
-__all__ = ["outputs_in_blocks"]
+__all__ = ["encode_in_blocks"]
 
 
 @torch.no_grad()
-def outputs_in_blocks(stack: Stack, graph: NodeBlocks) -> list[Tensor]:
-    """The outputs of a stack's layers, each (N, width); without jumping knowledge only the last is kept.
+def encode_in_blocks(stack: Stack, graph: NodeBlocks) -> Tensor:
+    """The representations of all nodes that a stack gives of the whole graph, (N, out_channels).
 
     Raises
     ------
     ConfigurationError
         If the stack is training, or normalises over all nodes of the graph.
+    InvalidGraphError
+        If the graph has not as many features as the stack takes.
     """
     if stack.training:
         raise ConfigurationError("blocks of nodes are for inference: call eval() first, or train on sampled batches")
     if any(isinstance(module, GraphNorm) for module in stack.modules()):
         raise ConfigurationError("norm='graph' needs all nodes at once: embed the whole graph, or use norm='batch'")
+    if graph.source.num_features != stack.in_channels:
+        raise InvalidGraphError(
+            f"expected node features of shape (N, {stack.in_channels}), got {graph.source.num_features} columns"
+        )
     outputs: list[Tensor] = []
     h = None
     for position, layer in enumerate(stack.layers):
         assert isinstance(layer, Layer)
-        out: Tensor | None = None
-        for rows, x, data in graph.blocks(h, width=4 * stack.widths[position + 1], neighbours=layer.reads_edges):
-            block = stack.layer(position, x, data)[: rows.stop - rows.start]
-            out = graph.output(block.size(1)) if out is None else out
-            out[rows] = block.cpu()
-        assert out is not None
+        out = graph.output(stack.widths[position + 1])
+        for rows, x, data in graph.blocks(h, width=4 * out.size(1), neighbours=layer.reads_edges):
+            out[rows] = stack.layer(position, x, data)[: rows.stop - rows.start].cpu()
         h = out
         outputs = [out] if stack.jumping == "last" else [*outputs, out]
-    return outputs
+    if len(outputs) == 1:
+        return outputs[0]
+    result = graph.output(stack.out_channels)
+    for rows in graph.ranges(4 * (sum(stack.widths[1:]) + stack.out_channels)):
+        result[rows] = stack.combine([out[rows] for out in outputs])
+    return result

@@ -25,7 +25,8 @@ def keep_reachable(h: Tensor, data: Data, *, layers_left: int) -> tuple[Tensor, 
     h : Tensor, shape (N, D)
         The output of a layer.
     data : Data
-        With ``num_sampled_nodes``, the number of nodes new at each hop, where it was sampled; else nothing is left out.
+        With ``num_sampled_nodes`` and ``num_sampled_edges``, how many are new at each hop, where each edge leads to the
+        hop before: as it was sampled, or with less. Else nothing is left out.
     layers_left : int
         Number of layers that follow.
 
@@ -33,7 +34,7 @@ def keep_reachable(h: Tensor, data: Data, *, layers_left: int) -> tuple[Tensor, 
     -----
     Of the nodes at the last hop no edges are needed, nor of ``data`` anything but edges and degrees.
     """
-    if "num_sampled_nodes" not in data or "batch_size" not in data:
+    if not all(name in data for name in ("batch_size", "num_sampled_nodes", "num_sampled_edges")):
         return h, data
     reached = list(accumulate(data["num_sampled_nodes"]))  # nodes within 0, 1, ... hops
     if layers_left >= len(reached) - 1:
@@ -54,9 +55,10 @@ def keep_reachable(h: Tensor, data: Data, *, layers_left: int) -> tuple[Tensor, 
         edge_index, weight = remember(cut, data.edge_index, data.get("edge_weight"), key=("reachable", targets, nodes))
     smaller = Data(edge_index=edge_index, num_nodes=nodes, batch_size=data["batch_size"])
     smaller.num_sampled_nodes = data["num_sampled_nodes"][: layers_left + 1]
+    smaller.num_sampled_edges = data["num_sampled_edges"][:layers_left]
     if weight is not None:
         smaller.edge_weight = weight
-    for name in ("in_degree", "norm_degree"):
+    for name in ("in_degree", "norm_degree", "batch"):
         if data.get(name) is not None:
             smaller[name] = data[name][:nodes]
     return h[:nodes], smaller

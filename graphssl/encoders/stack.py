@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from graphssl.data import NodeBlocks
 from graphssl.encoders.activations import make_activation
 from graphssl.encoders.base import Encoder, Layer, linear, node_features
-from graphssl.encoders.blockwise import outputs_in_blocks
+from graphssl.encoders.blockwise import encode_in_blocks
 from graphssl.encoders.norms import NoNorm, make_norm
 from graphssl.encoders.sampled import keep_reachable, num_seeds
 from graphssl.errors import ConfigurationError, InvalidGraphError, unknown_name
@@ -127,7 +127,7 @@ class Stack(Encoder):
             :class:`~graphssl.data.NodeBlocks`: then layer by layer over blocks of nodes, in bounded memory.
         """
         if isinstance(data, NodeBlocks):
-            return self._combine(outputs_in_blocks(self, data))
+            return encode_in_blocks(self, data)
         h = self._input(data)  # (N, F)
         outputs = []
         for position in range(len(self.layers)):
@@ -135,7 +135,7 @@ class Stack(Encoder):
             outputs.append(h)
             h, data = keep_reachable(h, data, layers_left=len(self.layers) - 1 - position)
         seeds = num_seeds(data)
-        return self._combine(outputs if seeds is None else [out[:seeds] for out in outputs])
+        return self.combine(outputs if seeds is None else [out[:seeds] for out in outputs])
 
     def layer(self, position: int, h: Tensor, data: Data) -> Tensor:
         """One layer with its dropout, skip connection, normalisation and activation: (N, in) to (N, out)."""
@@ -148,7 +148,7 @@ class Stack(Encoder):
             out = out + self._skip(position, h)
         return activation(norm(out, data)) if layer.norm_first else norm(activation(out), data)
 
-    def _combine(self, outputs: list[Tensor]) -> Tensor:
+    def combine(self, outputs: list[Tensor]) -> Tensor:
         """What is returned of the layers' outputs."""
         if self.jumping == "cat":
             return torch.cat(outputs, dim=1)

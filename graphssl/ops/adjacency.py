@@ -192,7 +192,9 @@ def _build(
     weight = edge_weight.view(-1).to(dtype) if edge_weight is not None else col.new_ones(col.size(0), dtype=dtype)
     if in_degree is not None and norm != "row":
         here = torch.bincount(row, minlength=num_nodes).clamp(min=1)
-        weight = weight * (in_degree / here).to(dtype)[row]
+        scale = (in_degree / here).to(dtype)[row]
+        # A node's own loop is there with or without the sampled edge: that one stands for itself alone.
+        weight = weight * (scale.masked_fill(row == col, 1.0) if self_loops else scale)
     if self_loops:
         row, col, weight = _with_self_loops(row, col, weight, num_nodes)
     if norm != "none":

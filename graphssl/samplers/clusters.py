@@ -19,12 +19,12 @@ __all__ = ["ClusterLoader", "partition"]
 
 
 def partition(csr: CSR, num_parts: int, *, seed: int = 0) -> Tensor:
-    """Cut an undirected graph into parts of about equal size with few edges between them, by METIS.
+    """Cut a graph into parts of about equal size with few edges between them, by METIS.
 
     Parameters
     ----------
     csr : CSR
-        Both directions of every edge. Self-loops, duplicates and weights do not count.
+        The direction of edges, self-loops, duplicates and weights do not count.
     num_parts : int
     seed : int
         Of METIS.
@@ -51,10 +51,9 @@ def partition(csr: CSR, num_parts: int, *, seed: int = 0) -> Tensor:
         import pymetis
     except ImportError as error:
         raise MissingExtraError("pymetis", "partition") from error
-    row = torch.repeat_interleave(torch.arange(csr.num_nodes), csr.ptr.diff().cpu())
-    col = csr.neighbour.cpu().long()
-    pairs = torch.unique(torch.cat([row * csr.num_nodes + col, col * csr.num_nodes + row]))  # sorted, symmetric
-    row, col = pairs // csr.num_nodes, pairs % csr.num_nodes
+    both = csr.undirected.to("cpu")
+    row = torch.repeat_interleave(torch.arange(csr.num_nodes), both.ptr.diff())
+    col = both.neighbour.long()
     row, col = row[row != col], col[row != col]
     ptr = torch.zeros(csr.num_nodes + 1, dtype=torch.int64)
     torch.cumsum(torch.bincount(row, minlength=csr.num_nodes), 0, out=ptr[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -42,7 +41,8 @@ class NeighborLoader(Loader):
     subgraph_type : str
         ``directional``: the sampled edges. ``induced``: all edges between the sampled nodes.
     weight_attr, time_attr : str, optional
-        Per-edge attributes of a ``Data`` with the odds of being sampled, and the time stamps.
+        Per-edge attributes with the odds of being sampled, and the time stamps; of a DiskGraph ``edge_weight`` and
+        ``time``.
     batch_size, shuffle, seed, drop_last, transform, prefetch, workers, pin_memory
         See :class:`Loader`.
 
@@ -50,10 +50,10 @@ class NeighborLoader(Loader):
     ------
     Data
         ``batch_size`` seeds stand first. ``n_id`` (N',) and ``e_id`` (E',): which nodes and edges of the graph these
-        are; ``input_id`` (B,): which of ``input_nodes`` the seeds are. ``num_sampled_nodes`` and
+        are; ``input_id`` (B,): which of ``input_nodes`` the seeds are. ``num_sampled_nodes`` and (of sampled edges)
         ``num_sampled_edges``: how many are new at each hop. What nodes and edges carry is there under its name.
-        ``in_degree`` and ``norm_degree`` (N',): of the nodes in the whole graph, unless sampled by weight; encoders
-        scale with them what a sample stands for.
+        ``in_degree`` and ``norm_degree`` (N',): of the nodes in the whole graph, unless sampled by weight or time;
+        encoders scale with them what a sample stands for.
 
     Raises
     ------
@@ -106,15 +106,20 @@ class NeighborLoader(Loader):
             raise ConfigurationError("input_time needs time_attr, and disjoint=True: seeds of different times")
         self.source = graph_source(data, weight_attr=weight_attr, time_attr=time_attr)
         self.num_neighbors, self.replace, self.disjoint = [int(k) for k in num_neighbors], replace, disjoint
-        self.subgraph_type, self.weighted = subgraph_type, weight_attr is not None
+        self.subgraph_type = subgraph_type
         self.input_nodes = input_nodes_of(input_nodes, self.source.num_nodes)
         self.input_time = input_time
         if input_time is not None and input_time.shape != self.input_nodes.shape:
             raise ConfigurationError(
                 f"expected one input_time for each of {self.input_nodes.numel()} seeds, got {tuple(input_time.shape)}"
             )
-        csr = self.source.topology("in")
-        self.csr = csr if self.weighted else replace_weight(csr)
+        if subgraph_type == "induced" and (disjoint or self.input_nodes.unique().numel() < self.input_nodes.numel()):
+            raise ConfigurationError(
+                "subgraph_type='induced' joins the neighbourhoods of seeds: it needs disjoint=False and distinct seeds"
+            )
+        self.csr = self.source.topology("in")
+        if weight_attr is not None and self.csr.weight is None:
+            raise ConfigurationError(f"the graph has no attribute {weight_attr!r} to read the odds of its edges from")
         super().__init__(
             self.input_nodes.numel(), batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last,
             transform=transform, prefetch=prefetch, workers=workers, pin_memory=pin_memory,
@@ -131,26 +136,21 @@ class NeighborLoader(Loader):
         data.edge_index, edges = torch.stack([found.row, found.col]), found.edge
         if self.subgraph_type == "induced":
             ptr = torch.tensor([0, found.node.numel()])
-            if found.batch is not None:
-                raise ConfigurationError("subgraph_type='induced' joins the neighbourhoods of seeds: disjoint=False")
             whole = induced_subgraphs(self.source.topology("out"), found.node, ptr)
             data.edge_index, edges = whole.edge_index, whole.edge
+        else:
+            data.num_sampled_edges = found.num_sampled_edges
         for name, value in self.source.edge_rows(edges).items():
             data[name] = value
         data.n_id, data.e_id, data.input_id, data.batch_size = found.node, edges, items, seeds.numel()
-        data.num_sampled_nodes, data.num_sampled_edges = found.num_sampled_nodes, found.num_sampled_edges
+        data.num_sampled_nodes = found.num_sampled_nodes
         if found.batch is not None:
             data.batch = found.batch
         if "x" not in data:
             data.num_nodes = found.node.numel()
-        if not self.weighted:
+        if self.csr.weight is None and self.input_time is None:
             data.in_degree, data.norm_degree = degrees(self.source, found.node)
         return data
-
-
-def replace_weight(csr: Any) -> Any:
-    """The topology with all edges equally likely."""
-    return csr if csr.weight is None else replace(csr, weight=None)
 
 
 def input_nodes_of(input_nodes: Tensor | None, num_nodes: int) -> Tensor:

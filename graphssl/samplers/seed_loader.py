@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import FeatureStore
 
 from graphssl.data import graph_source
 from graphssl.errors import InvalidGraphError
@@ -54,7 +54,7 @@ class SeedLoader(Loader):
         prefetch: int = 2,
         workers: int = 1,
     ) -> None:
-        several = not isinstance(graphs, (Data, tuple)) and hasattr(graphs, "__getitem__")
+        several = not isinstance(graphs, FeatureStore | tuple) and hasattr(graphs, "__getitem__")
         parts = [graphs[i] for i in range(len(graphs))] if several else [graphs]
         self.csr = union([graph_source(part).topology("out").undirected for part in parts])
         degree = self.csr.ptr.diff().double()

@@ -42,11 +42,11 @@ def check_view(view: View, *, adds_edges: bool = False, device: str = "cpu") -> 
     for name, example in _example_inputs().items():
         data = example.to(device)
         where = f"{view!r} on {name}"
-        before = _snapshot(data)
+        before = snapshot(data)
         out = view(data, generator=_generator(0, device))
         assert isinstance(out, type(data)), f"{where}: expected a {type(data).__name__}, got {type(out).__name__}"
         assert out is not data, f"{where}: returned its input, not a new graph"
-        _check_unchanged(where, before, data)
+        check_unchanged(where, before, data)
         _check_randomness(where, view, data, out, device)
         twice = view(out, generator=_generator(1, device))
         for label, result in ((where, out), (f"{where}, twice", twice)):
@@ -58,20 +58,20 @@ def check_view(view: View, *, adds_edges: bool = False, device: str = "cpu") -> 
 
 def _example_inputs() -> dict[str, Data]:
     graphs = {
-        "a graph with loops, duplicates and isolated nodes": _graph(
+        "a graph with loops, duplicates and isolated nodes": labelled_graph(
             9, [[0, 0, 1, 1, 2, 2, 2, 3, 4, 4, 5], [1, 1, 0, 2, 1, 2, 3, 2, 5, 5, 4]]
         ),
-        "a graph with as many edges as nodes": _graph(6, [[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 0]]),
-        "a graph without edges": _graph(5, [[], []]),
-        "one node": _graph(1, [[], []]),
-        "one node with a loop": _graph(1, [[0], [0]]),
+        "a graph with as many edges as nodes": labelled_graph(6, [[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 0]]),
+        "a graph without edges": labelled_graph(5, [[], []]),
+        "one node": labelled_graph(1, [[], []]),
+        "one node with a loop": labelled_graph(1, [[0], [0]]),
     }
     several = [_with_graph_label(graph, label) for label, graph in enumerate(graphs.values())]
     batches = {"a batch of several": Batch.from_data_list(several), "a batch of one": Batch.from_data_list(several[:1])}
     return graphs | batches
 
 
-def _graph(nodes: int, edges: list[list[int]]) -> Data:
+def labelled_graph(nodes: int, edges: list[list[int]]) -> Data:
     edge_index = torch.tensor(edges, dtype=torch.long)
     number = torch.arange(edge_index.size(1))
     return Data(
@@ -98,12 +98,12 @@ def _default_stream(device: str) -> Tensor:
     return torch.cuda.get_rng_state(device) if torch.device(device).type == "cuda" else torch.get_rng_state()
 
 
-def _snapshot(data: Data) -> dict[str, Any]:
+def snapshot(data: Data) -> dict[str, Any]:
     content = data.to_dict()
     return {key: (value, value.clone(), value._version) for key, value in content.items() if isinstance(value, Tensor)}
 
 
-def _check_unchanged(where: str, before: dict[str, Any], data: Data) -> None:
+def check_unchanged(where: str, before: dict[str, Any], data: Data) -> None:
     after = {key: value for key, value in data.to_dict().items() if isinstance(value, Tensor)}
     assert after.keys() == before.keys(), f"{where}: the input had {sorted(before)}, now it has {sorted(after)}"
     for key, (value, copy, version) in before.items():
@@ -114,16 +114,16 @@ def _check_unchanged(where: str, before: dict[str, Any], data: Data) -> None:
 
 def _check_randomness(where: str, view: View, data: Data, out: Data, device: str) -> None:
     state = _default_stream(device)
-    _assert_same(f"{where}: the same generator gives another view", out, view(data, generator=_generator(0, device)))
+    assert_same(f"{where}: the same generator gives another view", out, view(data, generator=_generator(0, device)))
     assert torch.equal(_default_stream(device), state), f"{where}: the default stream was used beside the generator"
     views = []
     for _ in range(2):
         with seeded(0):
             views.append(view(data))
-    _assert_same(f"{where}: torch.manual_seed does not determine the view", *views)
+    assert_same(f"{where}: torch.manual_seed does not determine the view", *views)
 
 
-def _assert_same(message: str, first: Data, second: Data) -> None:
+def assert_same(message: str, first: Data, second: Data) -> None:
     a, b = first.to_dict(), second.to_dict()
     assert a.keys() == b.keys(), message
     for key, value in a.items():

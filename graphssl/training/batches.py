@@ -19,8 +19,6 @@ __all__ = ["Batches", "GraphBatches", "is_graph_list", "node_batches", "without_
 
 LABELS = ("y", "train_mask", "val_mask", "test_mask")
 DEFAULT_BATCH_SIZE = 128
-
-
 DEFAULT_NEIGHBOURS = 10
 
 
@@ -139,10 +137,11 @@ def node_batches(
         if not depths:
             raise ConfigurationError("give num_neighbors, one number a hop: the encoder does not tell its depth")
         num_neighbors = [DEFAULT_NEIGHBOURS] * max(depths) or [0]
-    alone = graph_source(graph).num_nodes % batch_size == 1
+    source = graph_source(graph)
+    alone = source.num_nodes % batch_size == 1
     return NeighborLoader(
-        graph, num_neighbors, batch_size=batch_size, shuffle=True, seed=seed,
-        drop_last=alone and graph_source(graph).num_nodes > batch_size,
+        source, num_neighbors, batch_size=batch_size, shuffle=True, seed=seed,
+        drop_last=alone and source.num_nodes > batch_size, transform=without_labels,
     )  # fmt: skip
 
 

@@ -138,9 +138,14 @@ class Fitted:
 
     def embed(self, data: Any = None) -> np.ndarray:
         """Embeddings as float32, shape (N, D) or (G, D): of the training data, or of other data."""
-        data = self.data if data is None else with_features(data, self.settings.features)
+        data = self.data if data is None else with_features(_readable(data), self.settings.features)
         batch_size = self.settings.training.get("batch_size")
         return embed_data(self.method, data, batch_size=batch_size, device=self.device).float().numpy()
+
+
+def _readable(data: Any) -> Any:
+    """Graphs in memory as they are; what reads a graph that comes as stores."""
+    return data if isinstance(data, Data) or is_graph_list(data) else graph_source(data)
 
 
 def fit(
@@ -180,9 +185,8 @@ def fit(
             f"{name!r} embeds whole graphs and needs a list of graphs, got one graph; "
             "for the nodes of one graph use a method of level 'node', such as dgi"
         )
-    if not isinstance(data, Data) and not is_graph_list(data):
-        data = graph_source(data)
-    else:
+    data = _readable(data)
+    if isinstance(data, Data) or is_graph_list(data):
         for graph in [data] if isinstance(data, Data) else data:
             check_graph(graph)
     data = without_labels(data)

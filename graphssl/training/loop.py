@@ -17,6 +17,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch_geometric.data import Data
 
 from graphssl.data import NodeBlocks, check_graph
+from graphssl.data.blocks import DEFAULT_MEMORY
 from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
 from graphssl.method import Method, seeded
 from graphssl.training.batches import Batches, GraphBatches, is_graph_list, node_batches, without_labels
@@ -30,7 +31,6 @@ __all__ = ["embed_data", "resolve_device", "train"]
 MEASURED = 10  # collapse measures taken over a run
 MEASURED_ROWS = 1024  # rows of the embedding they are taken on
 CHECKED_ROWS = 2**16  # rows looked at together: of a mapped file no more than these need to be in memory
-DEFAULT_BLOCK_BYTES = 2**28
 
 
 def train(
@@ -127,6 +127,8 @@ def train(
             total=total, lr=lr, weight_decay=weight_decay, optimizer=optimizer, schedule=schedule, warmup=warmup,
             clip_norm=clip_norm, patience=patience, batch_size=loader.batch_size, seed=seed,
         )  # fmt: skip
+        if num_neighbors is not None:
+            settings["num_neighbors"] = list(num_neighbors)
         fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         best: dict[str, Tensor] | None = None
         best_loss, stale, stopped = math.inf, 0, False
@@ -266,8 +268,9 @@ def embed_data(
     target = resolve_device(device)
     method.to(target)
     data = method.prepare(without_labels(data))
-    if not is_graph_list(data) and (batch_size or memory_bytes or not isinstance(data, Data)):
-        graph = NodeBlocks(data, memory_bytes=memory_bytes or DEFAULT_BLOCK_BYTES, device=target)
+    if not is_graph_list(data) and (batch_size or memory_bytes is not None or not isinstance(data, Data)):
+        memory = DEFAULT_MEMORY if memory_bytes is None else memory_bytes
+        graph = NodeBlocks(data, memory_bytes=memory, device=target)
         embedding = _embed(method, graph)
     else:
         loader = GraphBatches(data, batch_size=batch_size, seed=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -47,6 +48,8 @@ def take_edges(data: Data, index: Tensor, *, edge_index: Tensor | None = None) -
         key: take_rows(data[key], positions) for key, kind in kinds.items() if kind == "edge" and key != "edge_index"
     }
     new["edge_index"] = edge_index_of(data).index_select(1, positions) if edge_index is None else edge_index
+    if "num_sampled_edges" in data:  # new edges may join any two hops
+        new["num_sampled_edges"] = _per_hop(positions, data["num_sampled_edges"]) if edge_index is None else None
     return _finish(copy_graph(data, **new), data, kinds, num_nodes(data))
 
 
@@ -76,30 +79,39 @@ def take_nodes(data: Data, keep: Tensor) -> Data:
             key: take_rows(data[key], inside) for key, kind in kinds.items() if kind == "edge" and key != "edge_index"
         }
         new["edge_index"] = (keep.cumsum(0) - 1)[edge_index.index_select(1, inside)]
+        if "num_sampled_edges" in data:
+            new["num_sampled_edges"] = _per_hop(inside, data["num_sampled_edges"])
     new |= {key: take_rows(data[key], positions) for key, kind in kinds.items() if kind == "node"}
     numbering = [key for key in data.keys() if "index" in key or key == "face"]  # noqa: SIM118
     new |= {key: None for key in numbering if key != "edge_index" and key not in kinds}
     if "batch_size" in data:  # a sampled batch: seeds first, then the nodes new at each hop
-        new["batch_size"] = int(keep[: data["batch_size"]].sum())
+        seeds = keep[: data["batch_size"]]
+        new["batch_size"] = int(seeds.sum())
+        if "input_id" in data:
+            new["input_id"] = data["input_id"][seeds]
         if "num_sampled_nodes" in data:
-            new["num_sampled_nodes"] = [int(hop.sum()) for hop in keep.split(list(data["num_sampled_nodes"]))]
+            new["num_sampled_nodes"] = _per_hop(positions, data["num_sampled_nodes"])
     return _finish(copy_graph(data, **new), data, kinds | {"n_id": "node"}, positions.numel())
 
 
 def replace_edges(data: Data, edge_index: Tensor, *, edge_weight: Tensor) -> Data:
     """The graph with other edges, (2, K) and (K,): no other per-edge attribute is kept.
 
-    In a batch the edges must come graph by graph.
+    In a batch the edges must come graph by graph. Of a sampled batch, the degrees in the whole graph go as well.
     """
     kinds = attribute_kinds(data)
+    sampled = [key for key in ("num_sampled_edges", "in_degree", "norm_degree") if key in data]
     new: dict[str, Tensor | None] = {key: None for key, kind in kinds.items() if kind == "edge"}
+    new |= dict.fromkeys(sampled)
     new |= {"edge_index": edge_index, "edge_weight": edge_weight}
     kinds |= {"edge_index": "edge", "edge_weight": "edge"}
     return _finish(copy_graph(data, **new), data, kinds, num_nodes(data))
 
 
-def _edge_attributes(kinds: dict[str, Kind]) -> list[str]:
-    return [key for key, kind in kinds.items() if kind == "edge" and key != "edge_index"]
+def _per_hop(positions: Tensor, sizes: Sequence[int]) -> list[int]:
+    """How many of these rows belong to each hop, of which there are ``sizes`` rows."""
+    ends = torch.tensor(sizes, device=positions.device).cumsum(0)
+    return torch.bincount(torch.bucketize(positions, ends, right=True), minlength=len(sizes)).tolist()
 
 
 def _finish(out: Data, data: Data, kinds: dict[str, Kind], nodes: int) -> Data:
