@@ -14,7 +14,7 @@ from graphssl.ops.stream import below, stream_keys, uniform
 
 __all__ = ["default_streams", "random_walks", "walk_keys"]
 
-backend.declare("random_walks", cpp={torch.int32})
+backend.declare("random_walks", cpp={torch.int32}, triton={torch.int32})
 
 
 def default_streams(seeds: Tensor) -> Tensor:
@@ -141,9 +141,14 @@ def _random_walks(
     restart: float, back: float, far: float,
 ) -> Tensor:  # fmt: skip
     second_order = back != 1 or far != 1
-    if backend.choose("random_walks", neighbour) != "cpp":
+    tier = backend.choose("random_walks", neighbour)
+    if tier != "cpp":
         if second_order:
             return _second_order_torch(ptr, neighbour, cumulative, seeds, keys, length, back, far)
+        if tier == "triton":
+            from graphssl.ops.triton.walks import random_walks as by_triton
+
+            return by_triton(ptr, neighbour, cumulative, seeds, keys, length, restart)
         return walks_torch(ptr, neighbour, cumulative, seeds, keys, length, restart)
     out = seeds.new_empty(seeds.size(0), length + 1)
     args = ptr, neighbour, cumulative, seeds, keys, out, seeds.size(0), length

@@ -14,7 +14,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from graphssl.ops.triton import rows, tiles
+from graphssl.ops.triton import rows, tiles, walks
 
 TARGET = GPUTarget("cuda", 90, 32)
 SHARED_MEMORY = 227 * 1024  # bytes that a block may have there
@@ -93,4 +93,17 @@ def test_rows(reduce, product):
     compiled = build(rows.reduce_kernel, types, constants, dict(num_warps=1, enable_fp_fusion=True), ["width"])
     assert "ld.global.v4" in compiled.asm["ptx"]  # 16 bytes at a time
     assert "atom" not in compiled.asm["ptx"]
+    assert stack_bytes(compiled) == 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_walks(weighted):
+    pointers = ("ptr_ptr", "seed_ptr", "key_ptr", "out_ptr")
+    types = dict.fromkeys(pointers, "*i64") | dict(neighbour_ptr="*i32", restart_ptr="*fp64", count="i32", length="i32")
+    constants = dict(WEIGHTED=weighted, RESTART=True, BLOCK=64)
+    if weighted:
+        types["cumulative_ptr"] = "*fp64"
+    else:
+        constants["cumulative_ptr"] = None
+    compiled = build(walks.walk_kernel, types, constants, dict(num_warps=2))
     assert stack_bytes(compiled) == 0

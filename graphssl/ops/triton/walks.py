@@ -1,0 +1,100 @@
+"""Random walks with restart, a block of walks by one program: one launch for all moves."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+__all__ = ["random_walks"]
+
+_BLOCK = 64  # walks of a program: few, since each waits for memory at every move
+_STEP = tl.constexpr(0x9E3779B97F4A7C15)
+_FIRST = tl.constexpr(0xBF58476D1CE4E5B9)
+_SECOND = tl.constexpr(0x94D049BB133111EB)
+
+
+def random_walks(
+    ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int, restart: float
+) -> Tensor:
+    """Walks of first order, the bits of :func:`graphssl.ops.walks.walks_torch`.
+
+    Parameters
+    ----------
+    ptr, neighbour, cumulative : Tensor of int64 (N + 1,), int32 (E,), float64 (E,) or None
+        As of a CSR.
+    seeds, keys : Tensor of int64, shape (S,)
+    length : int
+    restart : float
+
+    Returns
+    -------
+    Tensor of int64, shape (S, length + 1)
+    """
+    out = seeds.new_empty(seeds.size(0), length + 1)
+    if seeds.numel():
+        chance = torch.tensor([restart], dtype=torch.float64, device=seeds.device)  # a scalar would become float32
+        walk_kernel[(triton.cdiv(seeds.size(0), _BLOCK),)](
+            ptr, neighbour, cumulative, seeds, keys, out, chance, seeds.size(0), length,
+            WEIGHTED=cumulative is not None, RESTART=restart > 0, BLOCK=_BLOCK, num_warps=2,
+        )  # fmt: skip
+    return out
+
+
+@triton.jit
+def uniform(key, counter):
+    """As ``ops/stream.py``: float64 in [0, 1)."""
+    x = key + (counter + 1).to(tl.uint64) * _STEP
+    x = (x ^ (x >> 30)) * _FIRST
+    x = (x ^ (x >> 27)) * _SECOND
+    x = x ^ (x >> 31)
+    return (x >> 11).to(tl.float64) * 1.1102230246251565e-16  # 2^-53
+
+
+@triton.jit
+def walk_kernel(
+    ptr_ptr, neighbour_ptr, cumulative_ptr, seed_ptr, key_ptr, out_ptr, restart_ptr, count, length,
+    WEIGHTED: tl.constexpr, RESTART: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Program b makes the walks [b BLOCK, (b + 1) BLOCK)."""
+    walk = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    here = walk < count
+    seed = tl.load(seed_ptr + walk, mask=here, other=0)
+    key = tl.load(key_ptr + walk, mask=here, other=0).to(tl.uint64, bitcast=True)
+    chance = tl.load(restart_ptr)
+    out = out_ptr + walk * (length + 1)
+    tl.store(out, seed, mask=here)
+    at = seed
+    for move in range(length):
+        t = tl.zeros([BLOCK], tl.int64) + move
+        start = at
+        if RESTART:
+            start = tl.where((uniform(key, 2 * t) < chance) & (t > 0), seed, at)
+        begin = tl.load(ptr_ptr + start, mask=here, other=0)
+        end = tl.load(ptr_ptr + start + 1, mask=here, other=0)
+        drawn = uniform(key, 2 * t + 1)
+        if WEIGHTED:
+            total = tl.load(cumulative_ptr + end - 1, mask=here & (end > begin), other=0.0)
+            some = total > 0
+            place = drawn * total
+            low, high = begin, tl.where(end > begin, end - 1, begin)
+            steps = tl.max(end - begin, axis=0)
+            while steps > 0:
+                middle = (low + high) >> 1
+                value = tl.load(cumulative_ptr + middle, mask=here & (low < high), other=0.0)
+                above = (low < high) & (value <= place)
+                high = tl.where(above, high, middle)
+                low = tl.where(above, middle + 1, low)
+                steps = steps >> 1
+            entry = low
+        else:
+            degree = end - begin
+            some = degree > 0
+            entry = begin + tl.minimum((drawn * degree.to(tl.float64)).to(tl.int64), degree - 1)
+        to = tl.load(neighbour_ptr + entry, mask=here & some, other=0).to(tl.int64)
+        if RESTART:
+            at = tl.where(some, to, seed)
+        else:
+            at = tl.where(some, to, at)
+        tl.store(out + move + 1, at, mask=here)
