@@ -119,7 +119,7 @@ class GCC(Method):
     queue_size : int
         K, with a momentum.
     views : int
-        A node's embedding is the mean over this many walks' subgraphs.
+        A node's embedding is the mean over this many walks' subgraphs (the authors take two).
 
     Notes
     -----
@@ -148,7 +148,7 @@ class GCC(Method):
         momentum: float | None = 0.999,
         queue_size: int = 16_384,
         out_channels: int = 64,
-        views: int = 2,
+        views: int = 8,
     ) -> None:
         super().__init__()
         self.encoder, self.temperature, self.views = encoder, temperature, views
@@ -244,7 +244,7 @@ class GCC(Method):
         temperature: float = 0.07,
         momentum: float | None = 0.999,
         queue_size: int = 16_384,
-        views: int = 2,
+        views: int = 8,
     ) -> GCC:
         """Build from options: a GIN of five layers of width 64; ``momentum=None`` trains end to end."""
         width = out_channels or hidden_channels
@@ -268,6 +268,6 @@ RECIPES = {
     "gcc-small": Recipe(
         options=dict(momentum=None, walk_length=64),
         training={**_TRAINING, "steps": 2000, "batch_size": 256},
-        source="as the paper's end-to-end variant; shorter walks and training, so that it takes twenty minutes on one core",
+        source="the paper's end-to-end variant with shorter walks and training: minutes on one core",
     ),
 }

@@ -43,7 +43,7 @@ def random_walks(
 
 
 @triton.jit
-def uniform(key, counter):
+def uniform(key: tl.tensor, counter: tl.tensor) -> tl.tensor:
     """As ``ops/stream.py``: float64 in [0, 1)."""
     x = key + (counter + 1).to(tl.uint64) * _STEP
     x = (x ^ (x >> 30)) * _FIRST
@@ -54,9 +54,10 @@ def uniform(key, counter):
 
 @triton.jit
 def walk_kernel(
-    ptr_ptr, neighbour_ptr, cumulative_ptr, seed_ptr, key_ptr, out_ptr, restart_ptr, count, length,
+    ptr_ptr: tl.tensor, neighbour_ptr: tl.tensor, cumulative_ptr: tl.tensor, seed_ptr: tl.tensor, key_ptr: tl.tensor,
+    out_ptr: tl.tensor, restart_ptr: tl.tensor, count: tl.tensor, length: tl.tensor,
     WEIGHTED: tl.constexpr, RESTART: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Program b makes the walks [b BLOCK, (b + 1) BLOCK)."""
     walk = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     here = walk < count
