@@ -22,6 +22,13 @@ def random_edges(n=60, edges=900, seed=0):
     return torch.cat([edge_index, hub], dim=1)[:, torch.randperm(edges + 600, generator=generator)]
 
 
+def both_ways(edge_index):
+    """Symmetric, with loops, a second hub, and some pairs more often one way than the other."""
+    second = torch.stack([torch.full((500,), 7), edge_index[1, :500]])
+    whole = torch.cat([edge_index, edge_index.flip(0), second, second.flip(0)], dim=1)
+    return torch.cat([whole, whole[:, ::5]], dim=1)
+
+
 def same(one, other):
     return all(torch.equal(getattr(one, field), getattr(other, field)) for field in FIELDS)
 
@@ -32,9 +39,10 @@ def lists(n=60):
     return torch.cat(parts), torch.tensor([0, *(len(part) for part in parts)]).cumsum(0)
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("name", TIERS)
-def test_induced_edges_are_those_of_networkx(name):
-    edge_index = random_edges()
+def test_induced_edges_are_those_of_networkx(name, symmetric):
+    edge_index = both_ways(random_edges()) if symmetric else random_edges()
     csr = CSR.from_edges(edge_index, 60)
     graph = nx.MultiDiGraph()
     graph.add_nodes_from(range(60))
@@ -58,10 +66,13 @@ def test_induced_edges_are_those_of_networkx(name):
         assert same(found, induced_subgraphs(csr, node, ptr))
 
 
-@pytest.mark.parametrize("graph", [*GRAPHS, "random"])
+ALL = GRAPHS | {"random": (random_edges(), 60), "symmetric": (both_ways(random_edges()), 60)}
+
+
+@pytest.mark.parametrize("graph", ALL)
 @pytest.mark.parametrize("name", TIERS)
 def test_every_tier_alike(name, graph):
-    csr = CSR.from_edges(random_edges(), 60) if graph == "random" else CSR.from_edges(*GRAPHS[graph])
+    csr = CSR.from_edges(*ALL[graph])
     seeds = torch.arange(csr.num_nodes).repeat(2)
     ways = [
         lambda s: walk_subgraphs(csr, s, 30, restart=0.4, seed=3),
@@ -96,6 +107,16 @@ def test_ego_nets_are_breadth_first_and_thinned_uniformly(name):
         assert [distance[v] for v in nodes] == sorted(distance.values())
     assert (thinned.ptr.diff() == 4).all()
     assert stats.chisquare(thinned.node.bincount()[1:], [4000 / 3] * 9).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("graph", ALL)
+@pytest.mark.parametrize("name", TIERS)
+def test_symmetry(name, graph):
+    edge_index, n = ALL[graph]
+    pairs = {*map(tuple, edge_index.t().tolist())}
+    with tier(name):
+        assert CSR.from_edges(edge_index, n).is_symmetric == all((v, u) in pairs for u, v in pairs)
+    assert CSR.from_edges(torch.cat([edge_index, edge_index.flip(0)], dim=1), n).is_symmetric
 
 
 def test_batches_and_threads():
@@ -150,6 +171,6 @@ def test_errors():
 def test_ops_are_registered():
     csr, seeds = CSR.from_edges(random_edges(), 60), torch.arange(5)
     ops, graph = torch.ops.graphssl, (csr.ptr, csr.neighbour)
-    torch.library.opcheck(ops.list_subgraphs.default, (*graph, csr.edge, seeds, torch.tensor([0, 2, 5])))
-    torch.library.opcheck(ops.walk_subgraphs.default, (*graph, None, csr.edge, seeds, seeds, 5, 0.5))
-    torch.library.opcheck(ops.ego_nets.default, (*graph, None, seeds, seeds, 2, 9))
+    torch.library.opcheck(ops.list_subgraphs.default, (*graph, csr.edge, seeds, torch.tensor([0, 2, 5]), False))
+    torch.library.opcheck(ops.walk_subgraphs.default, (*graph, None, csr.edge, seeds, seeds, 5, 0.5, False))
+    torch.library.opcheck(ops.ego_nets.default, (*graph, None, seeds, seeds, 2, 9, False))
