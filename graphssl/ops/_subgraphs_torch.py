@@ -10,50 +10,81 @@ from graphssl.ops.walks import bisect
 
 __all__ = ["egos_torch", "lists_torch"]
 
-_MARKS = 2**24  # of hashes: only those entries of a row are looked up whose mark is set
-_PROBE = 8  # what a step of a binary search costs, in entries looked up
+_MARKS = 2**22  # of hashes: only those entries of a row are looked up whose mark is set
+_PROBE = 1  # what a step of a binary search costs, in entries looked up
+_FEW = 16  # nodes that are looked up in a hub's row of a symmetric graph, and more in large subgraphs
 
 _Parts = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def lists_torch(ptr: Tensor, neighbour: Tensor, edge: Tensor | None, node: Tensor, node_ptr: Tensor) -> _Parts:
-    """Distinct nodes of lists in their order, and the edges between them."""
+def lists_torch(
+    ptr: Tensor, neighbour: Tensor, edge: Tensor | None, node: Tensor, node_ptr: Tensor, symmetric: bool
+) -> _Parts:
+    """Distinct nodes of lists in their order, and the edges between them.
+
+    As in cpp/builder.h: the entries of short rows are looked up among the nodes. In the rows of hubs the nodes are
+    looked up: all of them, or in a symmetric graph only the other hubs and those whose own row holds the hub.
+    """
     count, n = node_ptr.numel() - 1, ptr.numel() - 1
-    lists = torch.arange(count, device=ptr.device)
-    owner = torch.repeat_interleave(lists, node_ptr.diff())
-    first = _first(owner * n + node)
+    owner = torch.repeat_interleave(torch.arange(count, device=ptr.device), node_ptr.diff())
+    key, place, first = _distinct(owner * n + node)
     node, owner = node[first], owner[first]
     node_ptr = _pointer(owner, count)
-    key, place = torch.sort(owner * n + node)  # of each node in each list, and where it is
-    degree = ptr[node + 1] - ptr[node]
-    size = node_ptr.diff()[owner]
-    by_search = degree > _PROBE * size * (degree.double() + 1).log2()
-    # Rows looked up among the nodes.
-    source, entry = _ragged(ptr[node], torch.where(by_search, 0, degree))
-    wanted = owner[source] * n + neighbour[entry]
-    marks = torch.zeros(_MARKS, dtype=torch.bool, device=ptr.device)
-    marks[_hashed(key)] = True
-    likely = marks[_hashed(wanted)].nonzero().squeeze(1)
-    source, entry, wanted = source[likely], entry[likely], wanted[likely]
-    found = torch.searchsorted(key, wanted)
-    hit = key[found.clamp(max=max(0, key.numel() - 1))] == wanted if key.numel() else wanted == 0
-    source, entry, target = source[hit], entry[hit], place[found[hit]]
-    # Nodes looked up in long rows.
-    if bool(by_search.any()):
-        hub = by_search.nonzero().squeeze(1)
-        which, other = _ragged(node_ptr[owner[hub]], size[hub])
-        hub = hub[which]
-        begin, end = ptr[node[hub]], ptr[node[hub] + 1]
-        low = bisect(neighbour, begin, end, node[other])
-        high = bisect(neighbour, low, end, node[other], right=True)
-        which, more = _ragged(low, high - low)
-        source, entry = torch.cat([source, hub[which]]), torch.cat([entry, more])
-        target = torch.cat([target, other[which]])
+    degree, size = ptr[node + 1] - ptr[node], node_ptr.diff()[owner]
+    looked_up = size / 8 + _FEW if symmetric else size
+    is_hub = degree > _PROBE * looked_up * (degree + 1.0).log2()
+    source, entry, target = _scan(ptr, neighbour, node, owner, torch.where(is_hub, 0, degree), key, place)
+    if bool(is_hub.any()):
+        hub = is_hub.nonzero().squeeze(1)
+        if symmetric:
+            hub_ptr = _pointer(owner[hub], count)
+            which, other = _ragged(hub_ptr[owner[hub]], hub_ptr.diff()[owner[hub]])
+            back = is_hub[target]
+            back[1:] &= (target[1:] != target[:-1]) | (source[1:] != source[:-1])  # parallel edges follow each other
+            row, partner = torch.cat([hub[which], target[back]]), torch.cat([hub[other], source[back]])
+        else:
+            which, partner = _ragged(node_ptr[owner[hub]], size[hub])
+            row = hub[which]
+        row, found, partner = _search(ptr, neighbour, node, row, partner)
+        source, entry, target = torch.cat([source, row]), torch.cat([entry, found]), torch.cat([target, partner])
         order = (source * neighbour.numel() + entry).argsort()
         source, entry, target = source[order], entry[order], target[order]
     edge_ptr = _pointer(owner[source], count)
     ids = entry if edge is None else edge[entry]
     return node, node_ptr, torch.stack([source, target]), ids, edge_ptr
+
+
+def _scan(
+    ptr: Tensor, neighbour: Tensor, node: Tensor, owner: Tensor, degree: Tensor, key: Tensor, place: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Look up ``degree`` entries of each node among the keys: source, entry and target of the edges."""
+    n = ptr.numel() - 1
+    source, entry = _ragged(ptr[node], degree)
+    wanted = (owner * n)[source] + neighbour[entry]
+    marks = torch.zeros(_MARKS, dtype=torch.bool, device=ptr.device)
+    marks[_hashed(key)] = True
+    likely = marks[_hashed(wanted)].nonzero().squeeze(1)
+    wanted = wanted[likely]
+    found = torch.searchsorted(key, wanted).clamp_(max=key.numel() - 1)
+    hit = (key[found] == wanted).nonzero().squeeze(1)
+    likely = likely[hit]
+    return source[likely], entry[likely], place[found[hit]]
+
+
+def _search(
+    ptr: Tensor, neighbour: Tensor, node: Tensor, row: Tensor, partner: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Look up partners in the rows of nodes: row, entry and partner of the edges."""
+    end, wanted = ptr[node[row] + 1], node[partner]
+    low = bisect(neighbour, ptr[node[row]], end, wanted)
+    hit = ((low < end) & (neighbour[low.clamp(max=neighbour.numel() - 1)] == wanted)).nonzero().squeeze(1)
+    row, partner, low, end, wanted = row[hit], partner[hit], low[hit], end[hit], wanted[hit]
+    high = low + 1
+    twin = ((high < end) & (neighbour[high.clamp(max=neighbour.numel() - 1)] == wanted)).nonzero().squeeze(1)
+    if twin.numel() > 0:
+        high[twin] = bisect(neighbour, high[twin], end[twin], wanted[twin], right=True)
+    which, entry = _ragged(low, high - low)
+    return row[which], entry, partner[which]
 
 
 def egos_torch(
@@ -71,7 +102,7 @@ def egos_torch(
         source, entry = _ragged(ptr[node], ptr[node + 1] - ptr[node])
         owner, node = owner[source], neighbour[entry].long()
         key = owner * n + node
-        new = _first(key)
+        new = _distinct(key)[2]
         new = new[~torch.isin(key[new], seen, assume_unique=True)]
         if new.numel() == 0:
             break
@@ -92,12 +123,15 @@ def egos_torch(
     return torch.cat(nodes)[order], _pointer(owner, count)
 
 
-def _first(key: Tensor) -> Tensor:
-    """Where each value stands for the first time, ascending."""
+def _distinct(key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The values, ascending; the place of each in the order of appearance; and where each appears first, ascending."""
     value, order = torch.sort(key, stable=True)
     is_first = torch.ones_like(value, dtype=torch.bool)
     is_first[1:] = value[1:] != value[:-1]
-    return order[is_first].sort().values
+    value, order = value[is_first], order[is_first]
+    appears = torch.zeros_like(key, dtype=torch.bool)
+    appears[order] = True
+    return value, appears.cumsum(0)[order] - 1, appears.nonzero().squeeze(1)
 
 
 def _pointer(owner: Tensor, count: int) -> Tensor:

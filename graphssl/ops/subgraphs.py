@@ -16,7 +16,7 @@ from graphssl.ops.walks import check_walk, walk_keys, walks_torch
 __all__ = ["Subgraphs", "ego_nets", "induced_subgraphs", "trace_subgraphs", "walk_subgraphs"]
 
 _UNBOUNDED = 2**62
-_CHECKED = 2**28  # entries; whether a larger graph is symmetric is not asked: that could be slow, and saves time only
+_CHECKED = 2**26  # entries; whether a larger graph is symmetric is not asked: that could be slow, and saves time only
 
 backend.declare("subgraphs", cpp={torch.int32})
 
@@ -168,8 +168,8 @@ def ego_nets(
 
 
 def _symmetric(csr: CSR) -> bool:
-    """May a kernel use that an edge found from one end is there from the other end, too?"""
-    return backend.choose("subgraphs", csr.neighbour) == "cpp" and csr.num_edges <= _CHECKED and csr.is_symmetric
+    """May it be used that an edge found from one end is there from the other end, too?"""
+    return csr.num_edges <= _CHECKED and csr.is_symmetric
 
 
 @torch.library.custom_op("graphssl::list_subgraphs", mutates_args=())
@@ -178,7 +178,7 @@ def _list_subgraphs(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     if backend.choose("subgraphs", neighbour) == "cpp":
         return _kernel("list_subgraphs", edge, ptr, neighbour, node, node_ptr, node_ptr.size(0) - 1, symmetric)
-    return lists_torch(ptr, neighbour, edge, node, node_ptr)
+    return lists_torch(ptr, neighbour, edge, node, node_ptr, symmetric)
 
 
 @torch.library.custom_op("graphssl::walk_subgraphs", mutates_args=())
@@ -191,7 +191,7 @@ def _walk_subgraphs(
         return _kernel("walk_subgraphs", edge, ptr, neighbour, cumulative, seeds, keys, *sizes)
     trace = walks_torch(ptr, neighbour, cumulative, seeds, keys, length, restart)
     node_ptr = torch.arange(seeds.size(0) + 1, device=ptr.device) * (length + 1)
-    return lists_torch(ptr, neighbour, edge, trace.reshape(-1), node_ptr)
+    return lists_torch(ptr, neighbour, edge, trace.reshape(-1), node_ptr, symmetric)
 
 
 @torch.library.custom_op("graphssl::ego_nets", mutates_args=())
@@ -201,7 +201,7 @@ def _ego_nets(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     if backend.choose("subgraphs", neighbour) == "cpp":
         return _kernel("ego_subgraphs", edge, ptr, neighbour, seeds, keys, seeds.size(0), hops, most, symmetric)
-    return lists_torch(ptr, neighbour, edge, *egos_torch(ptr, neighbour, seeds, keys, hops, most))
+    return lists_torch(ptr, neighbour, edge, *egos_torch(ptr, neighbour, seeds, keys, hops, most), symmetric)
 
 
 def _fake(count: int | torch.SymInt, like: Tensor) -> _Parts:
