@@ -1,5 +1,7 @@
 """Subgraphs against networkx and loops, in every tier and for every instruction set."""
 
+import functools
+
 import networkx as nx
 import pytest
 import torch
@@ -69,25 +71,33 @@ def test_induced_edges_are_those_of_networkx(name, symmetric):
 ALL = GRAPHS | {"random": (random_edges(), 60), "symmetric": (both_ways(random_edges()), 60)}
 
 
+def made(csr):
+    """Subgraphs in all ways, of all nodes twice, of one and of none; the last ones from walks and from their traces."""
+    seeds = torch.arange(csr.num_nodes).repeat(2)
+    found = [ego_nets(csr, s, h, max_nodes=m) for s in (seeds[:1], seeds[:0]) for h, m in ((0, 2), (3, 7))]
+    found += [ego_nets(csr, seeds, h, max_nodes=m) for h, m in ((0, 1), (1, None), (1, 7), (3, None), (3, 2), (3, 40))]
+    for s in (seeds[:1], seeds[:0], seeds):
+        found.append(walk_subgraphs(csr, s, 30, restart=0.4, seed=3))
+        found.append(trace_subgraphs(csr, random_walks(csr, s, 30, restart=0.4, seed=3)))
+    return found
+
+
+@functools.cache
+def made_plainly(graph):
+    with tier("torch"):
+        return made(CSR.from_edges(*ALL[graph]))
+
+
 @pytest.mark.parametrize("graph", ALL)
 @pytest.mark.parametrize("name", TIERS)
 def test_every_tier_alike(name, graph):
-    csr = CSR.from_edges(*ALL[graph])
-    seeds = torch.arange(csr.num_nodes).repeat(2)
-    ways = [
-        lambda s: walk_subgraphs(csr, s, 30, restart=0.4, seed=3),
-        lambda s: trace_subgraphs(csr, random_walks(csr, s, 30, restart=0.4, seed=3)),
-        *(lambda s, m=m, h=h: ego_nets(csr, s, h, max_nodes=m) for h in (0, 1, 3) for m in (None, 1, 2, 7, 40)),
-    ]
-    for way in ways:
-        for part in (seeds, seeds[:1], seeds[:0]):
-            with tier("torch"):
-                wanted = way(part)
-            with tier(name):
-                found = way(part)
-            assert same(found, wanted)
-            assert torch.equal(found.node[found.ptr[:-1]], part)  # the seed first
-    assert same(ways[0](seeds), ways[1](seeds))
+    with tier(name):
+        found = made(CSR.from_edges(*ALL[graph]))
+    assert all(same(one, other) for one, other in zip(found, made_plainly(graph), strict=True))
+    assert same(found[-1], found[-2])
+    for subgraphs in found:
+        first = torch.arange(subgraphs.ptr.numel() - 1) % ALL[graph][1]
+        assert torch.equal(subgraphs.node[subgraphs.ptr[:-1]], first)  # the seed first
 
 
 @pytest.mark.parametrize("name", TIERS)
