@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops import backend, native
 from graphssl.ops.adjacency import check_edges
 
 __all__ = ["CSR"]
@@ -124,6 +125,17 @@ class CSR:
         total = self.weight.double().cumsum(0)
         before = torch.cat([total.new_zeros(1), total])[self.ptr[:-1]]  # (N,)
         return total - torch.repeat_interleave(before, self.ptr.diff())
+
+    @cached_property
+    def is_symmetric(self) -> bool:
+        """Is there an entry (v, u) for each entry (u, v)?"""
+        if backend.choose("random_walks", self.neighbour) == "cpp":
+            found = torch.empty(1, dtype=torch.int64)
+            native.call("is_symmetric", self.ptr, self.neighbour, self.num_nodes, self.ptr.clone(), found)
+            return bool(found)
+        row = torch.repeat_interleave(torch.arange(self.num_nodes, device=self.device), self.ptr.diff())
+        key, back = row * self.num_nodes + self.neighbour, self.neighbour.long() * self.num_nodes + row
+        return torch.equal(key.unique_consecutive(), back.unique())
 
     @cached_property
     def undirected(self) -> CSR:

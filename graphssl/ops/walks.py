@@ -14,6 +14,8 @@ from graphssl.ops.stream import below, stream_keys, uniform
 
 __all__ = ["default_streams", "random_walks", "walk_keys"]
 
+_CANDIDATES = 2**13  # that second-order walks try at once in the torch tier
+
 backend.declare("random_walks", cpp={torch.int32}, triton={torch.int32})
 
 
@@ -190,31 +192,37 @@ def _second_order_torch(
     ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int, back: float,
     far: float,
 ) -> Tensor:  # fmt: skip
-    """node2vec: all walks try a candidate, those that refused theirs try the next one."""
+    """node2vec: all walks try some candidates, those that refused theirs try the next ones, and more at once."""
     trace = walks_torch(ptr, neighbour, cumulative, seeds, keys, min(1, length), 0.0)
     out = torch.cat([trace, seeds.new_empty(seeds.numel(), max(0, length - 1))], dim=1)
-    most, trials = max(1.0, back, far), _trials(back, far)
+    least, larger, most, trials = min(1.0, far), max(1.0, far), max(1.0, back, far), _trials(back, far)
     for t in range(1, length):
-        before, at, own = out[:, t - 1], out[:, t], stream_keys(keys, torch.full_like(keys, t))
-        alone = _at(neighbour, ptr[at]) == _at(neighbour, ptr[at + 1] - 1)
+        at = out[:, t]
         out[:, t + 1] = at  # where there is no candidate
-        waiting = torch.arange(at.numel(), device=at.device)
-        for i in range(trials):
-            entry = _draw(ptr, cumulative, at[waiting], own[waiting], 2 * i)
-            waiting, entry = waiting[entry >= 0], entry[entry >= 0]
-            if waiting.numel() == 0:
-                break
-            x, t_node = _at(neighbour, entry), before[waiting]
-            odds = torch.where(_has_edge(ptr, neighbour, t_node, x), 1.0, far).double()
-            odds = torch.where(x == t_node, back, odds)
-            taken = (uniform(own[waiting], 2 * i + 1) * most < odds) | alone[waiting]
-            taken |= i + 1 == trials
-            out[waiting[taken], t + 1] = x[taken]
-            waiting = waiting[~taken]
+        alone = _at(neighbour, ptr[at]) == _at(neighbour, ptr[at + 1] - 1)
+        waiting = (ptr[at + 1] > ptr[at]).nonzero().squeeze(1)
+        own, tried = stream_keys(keys, torch.full_like(keys, t)), 0
+        while waiting.numel() > 0 and tried < trials:
+            width = max(1, min(_CANDIDATES // waiting.numel(), trials - tried))
+            walk = waiting.repeat_interleave(width)
+            trial = torch.arange(tried, tried + width, device=at.device).repeat(waiting.numel())
+            entry = _draw(ptr, cumulative, at[walk], own[walk], 2 * trial)
+            x, before = _at(neighbour, entry), out[walk, t - 1]
+            place = uniform(own[walk], 2 * trial + 1) * most
+            taken = place < torch.where(x == before, back, least)
+            open_ = ((x != before) & (place >= least) & (place < larger)).nonzero().squeeze(1)
+            taken[open_] = _has_edge(ptr, neighbour, before[open_], x[open_]) == (far < 1)
+            taken |= alone[walk] | (trial + 1 == trials)
+            taken, x = (taken & (entry >= 0)).view(-1, width), x.view(-1, width)
+            chosen = taken.byte().argmax(1, keepdim=True)  # the first one
+            is_taken = taken.gather(1, chosen).squeeze(1)
+            out[waiting[is_taken], t + 1] = x.gather(1, chosen).squeeze(1)[is_taken]
+            waiting = waiting[~(is_taken | (entry.view(-1, width)[:, 0] < 0))]
+            tried += width
     return out
 
 
-def _draw(ptr: Tensor, cumulative: Tensor | None, nodes: Tensor, keys: Tensor, counter: int) -> Tensor:
+def _draw(ptr: Tensor, cumulative: Tensor | None, nodes: Tensor, keys: Tensor, counter: int | Tensor) -> Tensor:
     """The entry of each node that its stream's number chooses; -1 where there is nothing to choose."""
     begin, end = ptr[nodes], ptr[nodes + 1]
     if cumulative is None:

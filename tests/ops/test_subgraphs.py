@@ -1,5 +1,7 @@
 """Subgraphs against networkx and loops, in every tier and for every instruction set."""
 
+import functools
+
 import networkx as nx
 import pytest
 import torch
@@ -22,6 +24,13 @@ def random_edges(n=60, edges=900, seed=0):
     return torch.cat([edge_index, hub], dim=1)[:, torch.randperm(edges + 600, generator=generator)]
 
 
+def both_ways(edge_index):
+    """Symmetric, with loops, a second hub, and some pairs more often one way than the other."""
+    second = torch.stack([torch.full((500,), 7), edge_index[1, :500]])
+    whole = torch.cat([edge_index, edge_index.flip(0), second, second.flip(0)], dim=1)
+    return torch.cat([whole, whole[:, ::5]], dim=1)
+
+
 def same(one, other):
     return all(torch.equal(getattr(one, field), getattr(other, field)) for field in FIELDS)
 
@@ -32,9 +41,10 @@ def lists(n=60):
     return torch.cat(parts), torch.tensor([0, *(len(part) for part in parts)]).cumsum(0)
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("name", TIERS)
-def test_induced_edges_are_those_of_networkx(name):
-    edge_index = random_edges()
+def test_induced_edges_are_those_of_networkx(name, symmetric):
+    edge_index = both_ways(random_edges()) if symmetric else random_edges()
     csr = CSR.from_edges(edge_index, 60)
     graph = nx.MultiDiGraph()
     graph.add_nodes_from(range(60))
@@ -58,25 +68,36 @@ def test_induced_edges_are_those_of_networkx(name):
         assert same(found, induced_subgraphs(csr, node, ptr))
 
 
-@pytest.mark.parametrize("graph", [*GRAPHS, "random"])
+ALL = GRAPHS | {"random": (random_edges(), 60), "symmetric": (both_ways(random_edges()), 60)}
+
+
+def made(csr):
+    """Subgraphs in all ways, of all nodes twice, of one and of none; the last ones from walks and from their traces."""
+    seeds = torch.arange(csr.num_nodes).repeat(2)
+    found = [ego_nets(csr, s, h, max_nodes=m) for s in (seeds[:1], seeds[:0]) for h, m in ((0, 2), (3, 7))]
+    found += [ego_nets(csr, seeds, h, max_nodes=m) for h, m in ((0, 1), (1, None), (1, 7), (3, None), (3, 2), (3, 40))]
+    for s in (seeds[:1], seeds[:0], seeds):
+        found.append(walk_subgraphs(csr, s, 30, restart=0.4, seed=3))
+        found.append(trace_subgraphs(csr, random_walks(csr, s, 30, restart=0.4, seed=3)))
+    return found
+
+
+@functools.cache
+def made_plainly(graph):
+    with tier("torch"):
+        return made(CSR.from_edges(*ALL[graph]))
+
+
+@pytest.mark.parametrize("graph", ALL)
 @pytest.mark.parametrize("name", TIERS)
 def test_every_tier_alike(name, graph):
-    csr = CSR.from_edges(random_edges(), 60) if graph == "random" else CSR.from_edges(*GRAPHS[graph])
-    seeds = torch.arange(csr.num_nodes).repeat(2)
-    ways = [
-        lambda s: walk_subgraphs(csr, s, 30, restart=0.4, seed=3),
-        lambda s: trace_subgraphs(csr, random_walks(csr, s, 30, restart=0.4, seed=3)),
-        *(lambda s, m=m, h=h: ego_nets(csr, s, h, max_nodes=m) for h in (0, 1, 3) for m in (None, 1, 2, 7, 40)),
-    ]
-    for way in ways:
-        for part in (seeds, seeds[:1], seeds[:0]):
-            with tier("torch"):
-                wanted = way(part)
-            with tier(name):
-                found = way(part)
-            assert same(found, wanted)
-            assert torch.equal(found.node[found.ptr[:-1]], part)  # the seed first
-    assert same(ways[0](seeds), ways[1](seeds))
+    with tier(name):
+        found = made(CSR.from_edges(*ALL[graph]))
+    assert all(same(one, other) for one, other in zip(found, made_plainly(graph), strict=True))
+    assert same(found[-1], found[-2])
+    for subgraphs in found:
+        first = torch.arange(subgraphs.ptr.numel() - 1) % ALL[graph][1]
+        assert torch.equal(subgraphs.node[subgraphs.ptr[:-1]], first)  # the seed first
 
 
 @pytest.mark.parametrize("name", TIERS)
@@ -96,6 +117,16 @@ def test_ego_nets_are_breadth_first_and_thinned_uniformly(name):
         assert [distance[v] for v in nodes] == sorted(distance.values())
     assert (thinned.ptr.diff() == 4).all()
     assert stats.chisquare(thinned.node.bincount()[1:], [4000 / 3] * 9).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("graph", ALL)
+@pytest.mark.parametrize("name", TIERS)
+def test_symmetry(name, graph):
+    edge_index, n = ALL[graph]
+    pairs = {*map(tuple, edge_index.t().tolist())}
+    with tier(name):
+        assert CSR.from_edges(edge_index, n).is_symmetric == all((v, u) in pairs for u, v in pairs)
+    assert CSR.from_edges(torch.cat([edge_index, edge_index.flip(0)], dim=1), n).is_symmetric
 
 
 def test_batches_and_threads():
@@ -150,6 +181,6 @@ def test_errors():
 def test_ops_are_registered():
     csr, seeds = CSR.from_edges(random_edges(), 60), torch.arange(5)
     ops, graph = torch.ops.graphssl, (csr.ptr, csr.neighbour)
-    torch.library.opcheck(ops.list_subgraphs.default, (*graph, csr.edge, seeds, torch.tensor([0, 2, 5])))
-    torch.library.opcheck(ops.walk_subgraphs.default, (*graph, None, csr.edge, seeds, seeds, 5, 0.5))
-    torch.library.opcheck(ops.ego_nets.default, (*graph, None, seeds, seeds, 2, 9))
+    torch.library.opcheck(ops.list_subgraphs.default, (*graph, csr.edge, seeds, torch.tensor([0, 2, 5]), False))
+    torch.library.opcheck(ops.walk_subgraphs.default, (*graph, None, csr.edge, seeds, seeds, 5, 0.5, False))
+    torch.library.opcheck(ops.ego_nets.default, (*graph, None, seeds, seeds, 2, 9, False))

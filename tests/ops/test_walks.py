@@ -10,8 +10,9 @@ from scipy import stats
 from tiers import TIERS, tier
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops import default_streams, random_walks
+from graphssl.ops import random_walks
 from graphssl.ops.csr import CSR
+from graphssl.ops.walks import default_streams
 
 SETTINGS = [{}, {"restart": 0.3}, {"restart": 1.0}, {"p": 0.25, "q": 4.0}, {"p": 5.0, "q": 0.5}]
 

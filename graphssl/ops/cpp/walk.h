@@ -32,14 +32,17 @@ struct Graph {
         return at < ptr[u + 1] && neighbour[at] == v;
     }
 
-    // The entry of u that a stream's number chooses; -1 where there is nothing to choose.
-    int64_t draw(int64_t u, uint64_t key, uint64_t counter) const {
+    // The entry of u that a uniform number chooses; -1 where there is nothing to choose.
+    int64_t draw(int64_t u, double number) const {
         const int64_t begin = ptr[u], end = ptr[u + 1];
         if (begin == end) return -1;
-        if (!cumulative) return begin + below(key, counter, end - begin);
+        if (!cumulative) {
+            const int64_t entry = begin + int64_t(number * double(end - begin));
+            return entry < end ? entry : end - 1;
+        }
         const double total = cumulative[end - 1];
         if (!(total > 0)) return -1;
-        const double place = uniform(key, counter) * total;
+        const double place = number * total;
         int64_t low = begin, high = end - 1;  // the first sum above `place`; the last one is
         while (low < high) {
             const int64_t middle = (low + high) >> 1;
@@ -59,13 +62,16 @@ void walk(const Graph& graph, const int64_t* seeds, const int64_t* keys, int64_t
           int32_t* trace) {
     int32_t at[TOGETHER];
     int64_t entry[TOGETHER];
+    double again[TOGETHER], number[TOGETHER];
     const int64_t width = length + 1;
     for (int64_t i = 0; i < count; ++i) trace[i * width] = at[i] = int32_t(seeds[i]);
     for (int64_t t = 0; t < length; ++t) {
+        for (int64_t i = 0; i < count; ++i) {  // apart from the rest: the compiler makes vectors of it
+            again[i] = uniform(uint64_t(keys[i]), uint64_t(2 * t));
+            number[i] = uniform(uint64_t(keys[i]), uint64_t(2 * t + 1));
+        }
         for (int64_t i = 0; i < count; ++i) {
-            const uint64_t key = uint64_t(keys[i]);
-            const bool back = t > 0 && restart > 0 && uniform(key, uint64_t(2 * t)) < restart;
-            entry[i] = graph.draw(back ? seeds[i] : at[i], key, uint64_t(2 * t + 1));
+            entry[i] = graph.draw(t > 0 && again[i] < restart ? seeds[i] : at[i], number[i]);
             if (entry[i] >= 0) __builtin_prefetch(graph.neighbour + entry[i]);
         }
         for (int64_t i = 0; i < count; ++i) {

@@ -1,4 +1,4 @@
-// Random walks: of first order with restart, and of second order (node2vec).
+// Random walks: of first order with restart, and of second order (node2vec); is the graph they walk on symmetric?
 #include "walk.h"
 
 namespace {
@@ -16,7 +16,7 @@ struct Odds {
 int32_t second_order(const Graph& graph, const Odds& odds, int32_t before, int32_t at, uint64_t key, int64_t t) {
     const uint64_t own = stream_key(key, uint64_t(t));
     for (int64_t i = 0;; ++i) {
-        const int64_t entry = graph.draw(at, own, uint64_t(2 * i));
+        const int64_t entry = graph.draw(at, uniform(own, uint64_t(2 * i)));
         if (entry < 0) return at;
         const int32_t next = graph.neighbour[entry];
         const bool alone = graph.neighbour[graph.ptr[at]] == graph.neighbour[graph.ptr[at + 1] - 1];
@@ -64,11 +64,28 @@ EXPORT(node2vec_walks)(const int64_t* ptr, const int32_t* neighbour, const doubl
             const uint64_t key = uint64_t(keys[i]);
             trace[0] = seeds[i];
             if (length == 0) continue;
-            const int64_t entry = graph.draw(seeds[i], key, 1);
+            const int64_t entry = graph.draw(seeds[i], uniform(key, 1));
             trace[1] = entry < 0 ? seeds[i] : neighbour[entry];
             for (int64_t t = 1; t < length; ++t)
                 trace[t + 1] = second_order(graph, odds, int32_t(trace[t - 1]), int32_t(trace[t]), key, t);
         }
     });
+    return 0;
+}
+
+// Is there an entry (v, u) for each entry (u, v)? cursor: a copy of ptr. Rows are ascending, so when u comes, it must
+// be the next one in the row of v.
+EXPORT(is_symmetric)(const int64_t* ptr, const int32_t* neighbour, int64_t n, int64_t* cursor, int64_t* found) {
+    *found = 0;
+    for (int64_t u = 0; u < n; ++u) {
+        for (int64_t e = ptr[u]; e < ptr[u + 1]; ++e) {
+            const int32_t v = neighbour[e];
+            if (e > ptr[u] && neighbour[e - 1] == v) continue;
+            int64_t& at = cursor[v];
+            if (at == ptr[v + 1] || neighbour[at] != u) return 0;
+            while (at < ptr[v + 1] && neighbour[at] == u) ++at;
+        }
+    }
+    *found = 1;
     return 0;
 }
