@@ -202,9 +202,9 @@ def main() -> None:
                 print(
                     f"{name:6s} {nodes:>9,} nodes: batch {row['sampling_seconds'] * 1e3:.0f} ms, step "
                     f"{row['step_seconds'] * 1e3:.0f} ms; training {row['seconds'] * 1e3:.0f} ms CPU, "
-                    f"{1 / row['wall']:.2f} steps/s, {row['bytes'] / 1e6:.0f} MB; embedding {row['embed_seconds']:.1f} s"
-                    f" CPU, {row['embed_wall']:.1f} s, {row['embed_bytes'] / 1e6:.0f} MB; accuracy raw {row['raw']:.3f}"
-                    f", untrained {row['untrained']:.3f}, trained {row['trained']:.3f}",
+                    f"{1 / row['wall']:.2f} steps/s, {row['bytes'] / 1e6:.0f} MB; embedding {row['embed_seconds']:.1f} "
+                    f"s CPU, {row['embed_wall']:.1f} s, {row['embed_bytes'] / 1e6:.0f} MB; accuracy raw "
+                    f"{row['raw']:.3f}, untrained {row['untrained']:.3f}, trained {row['trained']:.3f}",
                     flush=True,
                 )
     ordered = sorted(rows.values(), key=lambda row: (list(METHODS).index(row["variant"]), row["n"]))
