@@ -4,8 +4,8 @@ The graph on disk has the mean degree and the width of ogbn-papers100M, and a po
 is assumed) that is the same at every N. Measured in one process with two threads, batches of 1,024 seeds with [10, 10]
 neighbours: the parts of a batch (neighbours, features, degrees), GRACE's step of width 128, the degrees of all nodes,
 which are added up once, and a layer of embedding. Before that the files are dropped from the page cache and the bytes
-are counted that the first batch reads. What ``costs`` returns is computed from this and from the two assumptions about a
-disk that stand here.
+are counted that the first batch reads. What ``costs`` returns is computed from this and from the two assumptions about
+a disk that stand here.
 
     python benchmarks/speed/papers_simulation.py [--sizes 250000,1000000]
 """
