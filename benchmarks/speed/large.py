@@ -173,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", help="comma-separated; all by default")
     parser.add_argument("--sizes", help="comma-separated numbers of nodes", default=",".join(map(str, SIZES)))
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--timeout", type=float, default=600, help="seconds of wall time for one method and size")
     parser.add_argument("--folder", help="where the graphs are kept, and found again; default: a temporary folder")
     parser.add_argument("--name", default="large", help="name of the results file; empty: none is written")
@@ -182,7 +182,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(2)
     if args.one:
-        control(*args.one) if args.control else one(*args.one, args.steps)
+        name, place = args.one
+        control(name, place) if args.control else one(name, place, args.steps)
         return
     rows = {(row["variant"], row["n"]): row for row in (measure.saved(args.name) if args.name else [])}
     chosen = args.methods.split(",") if args.methods else list(METHODS)
@@ -199,6 +200,9 @@ def main() -> None:
                 row |= measure.child([*argv, "--control"], timeout=args.timeout, threads=2)
                 row["commit"] = measure.commit()
                 rows[name, nodes] = row
+                ordered = sorted(rows.values(), key=lambda row: (list(METHODS).index(row["variant"]), row["n"]))
+                if args.name:
+                    measure.save(args.name, ordered, command="python benchmarks/speed/large.py")
                 print(
                     f"{name:6s} {nodes:>9,} nodes: batch {row['sampling_seconds'] * 1e3:.0f} ms, step "
                     f"{row['step_seconds'] * 1e3:.0f} ms; training {row['seconds'] * 1e3:.0f} ms CPU, "
@@ -207,9 +211,6 @@ def main() -> None:
                     f"{row['raw']:.3f}, untrained {row['untrained']:.3f}, trained {row['trained']:.3f}",
                     flush=True,
                 )
-    ordered = sorted(rows.values(), key=lambda row: (list(METHODS).index(row["variant"]), row["n"]))
-    if args.name:
-        measure.save(args.name, ordered, command="python benchmarks/speed/large.py")
     for row in slopes(ordered):
         print(f"slopes in N, {row.pop('variant'):6s}", {key: round(value, 2) for key, value in row.items()})
 

@@ -17,6 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def one(folder: Path, batches: int) -> None:
     """In a process of its own: hand back CPU seconds of each part, and what a batch reads."""
     drop_cache(folder)
     graph = open_graph(folder)
-    method = create_method("grace", graph, hidden_channels=WIDTH)
+    method: Any = create_method("grace", graph, hidden_channels=WIDTH)
     csr = graph.topology("in")
     order = torch.randperm(graph.num_nodes, generator=torch.Generator().manual_seed(0))[: batches * BATCH]
     seeds = order.split(BATCH)
@@ -73,11 +74,11 @@ def one(folder: Path, batches: int) -> None:
 
     loader = node_batches(graph, method=method, batch_size=BATCH, num_neighbors=FANOUT, seed=0)
     with watched() as adding:
-        timed("degrees of all nodes", lambda: loader.source.norm_degree())
+        timed("degrees of all nodes", loader.source.norm_degree)
     for some in seeds:
-        found = timed("neighbours", lambda some=some: sample_neighbours(csr, some, FANOUT))
-        timed("features", lambda found=found: graph.gather(found.node))
-        timed("degrees", lambda found=found: degrees(loader.source, found.node))
+        found = timed("neighbours", partial(sample_neighbours, csr, some, FANOUT))
+        timed("features", partial(graph.gather, found.node))
+        timed("degrees", partial(degrees, loader.source, found.node))
         sizes.append((sum(found.num_sampled_nodes[:-1]), found.node.numel()))
     optimizer = torch.optim.Adam(method.parameters(), lr=1e-3)
 
@@ -90,7 +91,7 @@ def one(folder: Path, batches: int) -> None:
     peak, made = anonymous(), iter(loader.epoch(0))
     for _ in range(batches):
         batch = next(made)
-        timed("step", lambda batch=batch: step(batch))
+        timed("step", partial(step, batch))
         peak = max(peak, anonymous())
     method.eval()
     first = method.encoder.layers[0]
