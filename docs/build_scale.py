@@ -27,7 +27,7 @@ def _ms(seconds: float) -> str:
 
 
 def _gb(count: float) -> str:
-    return f"{count / 1e9:,.2f} GB" if count >= 1e7 else f"{count / 1e6:,.2f} MB"
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.2f} MB"
 
 
 def _hours(seconds: float) -> str:
@@ -44,8 +44,10 @@ def measured_table(facts: list[dict[str, Any]]) -> str:
     lines += [(f"CPU: {part}", [_ms(f["seconds"][part]) for f in facts]) for part in facts[0]["seconds"]]
     lines += [
         ("CPU: a layer of embedding, per entry", [f"{f['layer_seconds'] * 1e9:,.0f} ns" for f in facts]),
-        ("read by the first batch, files not cached", [_gb(f["cold_bytes"]) for f in facts]),
-        ("elapsed for it (neighbours and features)", [_ms(f["cold_wall"]) for f in facts]),
+        ("files not cached: read by a batch", [_gb(f["cold_bytes"]) for f in facts]),
+        ("files not cached: elapsed for it", [_ms(f["cold_wall"]) for f in facts]),
+        ("the same, maps declared random: read", [_gb(f["random_bytes"]) for f in facts]),
+        ("the same, maps declared random: elapsed", [_ms(f["random_wall"]) for f in facts]),
         ("anonymous memory, training", [_gb(f["bytes"]) for f in facts]),
         ("anonymous memory, adding up degrees", [_gb(f["degree_bytes"]) for f in facts]),
         ("parameters", [f"{f['parameters']:,}" for f in facts]),
