@@ -10,7 +10,8 @@ batches of 1,024 seeds with at most 10 neighbours a hop. Each (method, N) has a 
 - accuracy: logistic regression and 10,000 nodes, 2,000 for training, 1,000 for validation, beside raw features and the
   same encoder before training.
 
-Memory is RssAnon of the whole process, sampled every 5 ms: Python and torch included, mapped files not.
+Memory is RssAnon of the whole process, sampled every 5 ms: Python and torch included, mapped files not. The degrees of
+all nodes are added up before, once; what that takes is measured by papers_simulation.py.
 
     python benchmarks/speed/large.py                                      # everything; one process at a time
     python benchmarks/speed/large.py --methods bgrl --sizes 10000,100000  # replaces these rows, keeps the others
