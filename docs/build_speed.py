@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -61,6 +62,21 @@ LEADS = {
         "grows with N² at best. Their rows were timed in the process "
         "whose memory had been watched, which may overstate them.",
     ),
+    "large": (
+        "Graphs on disk",
+        "Training and embedding a graph that is never in memory: planted communities with 20 entries a node and 64 "
+        "features, encoders of width 128, batches of 1,024 seeds, two threads. A batch and a step are CPU time, "
+        "measured one after the other; training is CPU time of a step of `train`, batches included; steps a second are "
+        "elapsed time on a busy machine. Memory is all anonymous memory of the process at its peak, with Python and "
+        "torch, but not the peak of adding up the degrees of all nodes, which happens once before and takes more: "
+        "2.3 GB at a million nodes, see [scale](scale.md). Accuracy of logistic regression stands beside raw features "
+        "and the same encoder before training; 40 steps are little training.",
+    ),
+    "papers_simulation": (
+        "A hundred million nodes",
+        "Parts of a batch, on graphs with the degrees and the width of ogbn-papers100M, and what [scale](scale.md) "
+        "computes with.",
+    ),
     "gpu": (
         "On a GPU",
         "Elapsed time of synchronised calls: plain torch and the Triton kernels. Memory is what tensors held on the "
@@ -69,7 +85,7 @@ LEADS = {
 }
 MEASURED = {"seconds": "median", "min": "", "max": "", "repeats": "", "ratio": "times as fast", "bytes": "peak memory"}
 HIDDEN = {"commit"}
-PLOTTED = ("contrast", "growth")  # where N is the only thing that differs between the rows of a variant
+PLOTTED = ("contrast", "growth", "large")  # where N is the only thing that differs between the rows of a variant
 
 
 def section_of(name: str) -> str:
@@ -161,6 +177,37 @@ def growth_tables(rows: list[Row]) -> str:
     return "\n\n".join(parts)
 
 
+def large_tables(rows: list[Row]) -> str:
+    """Training, embedding and what was learned, then the slopes."""
+    from large import slopes
+
+    def seconds(key: str) -> Callable[[Row], str]:
+        return lambda row: duration(row[key])
+
+    def size(key: str) -> Callable[[Row], str]:
+        return lambda row: memory(row[key])
+
+    columns: dict[str, Callable[[Row], str]] = {
+        "batch": seconds("sampling_seconds"),
+        "step": seconds("step_seconds"),
+        "training": seconds("seconds"),
+        "steps a second": lambda row: _digits(1 / row["wall"]),
+        "memory, training": size("bytes"),
+        "embedding": seconds("embed_seconds"),
+        "elapsed": seconds("embed_wall"),
+        "memory, embedding": size("embed_bytes"),
+    }
+    said = ("raw", "untrained", "trained")
+    body = [[row["variant"], f"{row['n']:,}", *(show(row) for show in columns.values())] for row in rows]
+    parts = [table(["method", "N", *columns], body)]
+    body = [[row["variant"], f"{row['n']:,}", *(f"{100 * row[key]:.1f}" for key in said)] for row in rows]
+    parts.append(table(["accuracy (%)", "N", *said], body))
+    keys = {"training": "seconds", "embedding": "embed_seconds", "memory, training": "bytes",
+            "memory, embedding": "embed_bytes"}  # fmt: skip
+    body = [[found["variant"], *(f"{found[key]:.2f}" for key in keys.values())] for found in slopes(rows)]
+    return "\n\n".join([*parts, table(["slope in N", *keys], body)])
+
+
 def made_by(record: Row) -> str:
     """The command and the machine, under a table."""
     machine = record["machine"]
@@ -198,6 +245,9 @@ def plots(images: Path = IMAGES) -> None:
             plt.close(figure)
 
 
+TABLES = {"growth": growth_tables, "large": large_tables}
+
+
 def section(path: str, found: list[Row]) -> str:
     title, lead = LEADS.get(path, (path.replace("_", " ").capitalize(), ""))
     parts = [f"## {title}", textwrap.fill(lead, 120, break_long_words=False)]
@@ -205,7 +255,7 @@ def section(path: str, found: list[Row]) -> str:
         rows = record["rows"]
         if path in PLOTTED and plotted(rows):
             parts.append(f"![Time and memory against N](images/speed-{record['name']}.svg)")
-        parts += [growth_tables(rows) if path == "growth" else rows_tables(rows), made_by(record)]
+        parts += [TABLES.get(path, rows_tables)(rows), made_by(record)]
     return "\n\n".join(part for part in parts if part)
 
 

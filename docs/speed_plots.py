@@ -35,7 +35,7 @@ def plotted(rows: list[Row]) -> bool:
 
 def draw(rows: list[Row]) -> Figure:
     """Time and memory against N, on logarithmic axes; on an opaque card that reads on light and dark pages."""
-    panels = [("seconds", "time (s)", 1.0), ("bytes", "peak memory (MB)", 1e6)]
+    panels = [("seconds", "time (s)", 1.0), ("bytes", "peak memory (MB)", 1e6), ("embed_seconds", "embedding (s)", 1.0)]
     panels = [panel for panel in panels if series(rows, panel[0])]
     figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.6), squeeze=False, layout="constrained")
     figure.patch.set_facecolor(PAPER)

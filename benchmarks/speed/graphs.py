@@ -8,16 +8,23 @@ Other scripts import this one. By itself it prints the size and the degrees of t
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import time
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-__all__ = ["ARXIV", "arxiv_shaped", "power_law_edges"]
+from graphssl.data import DiskGraph, GraphWriter, open_graph
+
+__all__ = ["ARXIV", "arxiv_shaped", "planted_on_disk", "power_law_edges"]
 
 #: ogbn-arxiv: nodes, undirected edges, features.
 ARXIV = (169_343, 1_157_799, 128)
+BLOCK = 2**17  # nodes or edges of a planted graph that are made together
 
 
 def power_law_edges(
@@ -90,6 +97,92 @@ def arxiv_shaped(*, features: int | None = None, seed: int = 0) -> Data:
     if features is not None:
         data.x = torch.randn(num_nodes, features, generator=torch.Generator().manual_seed(seed))
     return data
+
+
+def planted_on_disk(
+    folder: str | os.PathLike[str],
+    num_nodes: int,
+    num_edges: int,
+    *,
+    num_classes: int = 10,
+    num_features: int = 64,
+    homophily: float = 0.5,
+    signal: float = 0.8,
+    exponent: float | None = None,
+    dtype: str = "float16",
+    memory_bytes: int = 2**26,
+    seed: int = 0,
+) -> DiskGraph:
+    """Planted communities of any size, written block by block: memory is that of a block and of the writer.
+
+    The class of node v is v modulo the number of classes. A block of rows or of edges is drawn from a generator that is
+    seeded by its number, so that the graph is a function of the arguments.
+
+    Parameters
+    ----------
+    folder : path
+        Must not be there yet.
+    num_nodes, num_edges : int
+        N, and undirected edges drawn; loops and repetitions fall away, so that there are slightly fewer.
+    num_classes, num_features : int
+    homophily : float in [0, 1]
+        Share of edges inside a class; the others end in another one.
+    signal : float
+        Features are this times a unit vector of the class, plus standard normal noise.
+    exponent : float > 2, optional
+        The number of nodes of degree d falls as ``d ** -exponent``, with the same degrees at every N: the largest hubs
+        have 10^-4 of the nodes before them and some hundred times the mean degree. Default: all nodes are alike.
+    dtype : str
+        Of the features on disk.
+    memory_bytes : int
+        Of the writer.
+    seed : int
+    """
+    sizes = np.array([len(range(c, num_nodes, num_classes)) for c in range(num_classes)])
+    steps = np.array([_coprime(int(size)) for size in sizes])
+    centres = np.random.default_rng((seed, 0)).standard_normal((num_classes, num_features), dtype=np.float32)
+    centres *= signal / np.linalg.norm(centres, axis=1, keepdims=True)
+
+    def members(classes: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """A node of each of these classes, by expected degree; hubs lie anywhere among the numbers."""
+        size = sizes[classes]
+        rank = np.minimum((_power_law_place(draw.random(len(size)), exponent) * size).astype(np.int64), size - 1)
+        return rank * steps[classes] % size * num_classes + classes
+
+    with GraphWriter(folder, num_nodes=num_nodes, undirected=True, dtype=dtype, memory_bytes=memory_bytes) as writer:
+        for draw, start, stop in _blocks(num_nodes, (seed, 1)):
+            y = np.arange(start, stop) % num_classes
+            writer.add_features(centres[y] + draw.standard_normal((stop - start, num_features), dtype=np.float32))
+            writer.add_labels(y)
+        for draw, start, stop in _blocks(num_edges, (seed, 2)):
+            y = draw.integers(num_nodes, size=stop - start) % num_classes
+            other = (y + draw.integers(1, num_classes, size=stop - start)) % num_classes
+            ends = np.where(draw.random(stop - start) < homophily, y, other)
+            pairs = np.stack([members(y, draw), members(ends, draw)])
+            writer.add_edges(pairs[:, pairs[0] != pairs[1]])
+    return open_graph(folder)
+
+
+def _blocks(count: int, seed: tuple[int, int]) -> Iterator[tuple[np.random.Generator, int, int]]:
+    for start in range(0, count, BLOCK):
+        yield np.random.default_rng((*seed, start // BLOCK)), start, min(start + BLOCK, count)
+
+
+def _coprime(size: int) -> int:
+    """A number near the golden section of ``size`` without a common divisor: its multiples visit every place once."""
+    step = max(1, round(0.618 * size))
+    while math.gcd(step, size) > 1:
+        step += 1
+    return step
+
+
+def _power_law_place(u: np.ndarray, exponent: float | None, shift: float = 1e-4) -> np.ndarray:
+    """Places in [0, 1) with a density proportional to ``(place + shift) ** (-1 / (exponent - 1))``, by its inverse."""
+    if exponent is None:
+        return u
+    power = 1 - 1 / (exponent - 1)
+    low, high = shift**power, (1 + shift) ** power
+    return (low + u * (high - low)) ** (1 / power) - shift
 
 
 def _hub_weights(rank: Tensor, slope: float, largest: float) -> Tensor:
