@@ -20,7 +20,7 @@ from graphssl.ops.csr import CSR, DIRECTIONS
 
 __all__ = ["DiskGraph", "open_graph"]
 
-DEGREE_BLOCK = 2**20  # nodes whose degrees are added up together
+DEGREE_BLOCK = 2**20  # edges that are added up together
 
 
 def open_graph(folder: str | os.PathLike[str], *, verify: bool = False) -> DiskGraph:
@@ -141,17 +141,18 @@ class DiskGraph(FeatureStore, GraphStore):
         None where that is the number of edges plus 1: without weights and self-loops. Computed in blocks of nodes.
         """
         csr = self._in_csr
-        total, plain = torch.empty(self.num_nodes), csr.weight is None
-        for start in range(0, self.num_nodes, DEGREE_BLOCK):
-            stop = min(start + DEGREE_BLOCK, self.num_nodes)
+        total, plain, start = torch.empty(self.num_nodes), csr.weight is None, 0
+        while start < self.num_nodes:
+            most = int(csr.ptr[start]) + DEGREE_BLOCK  # of entries; a node's own are taken together
+            stop = max(start + 1, int(torch.searchsorted(csr.ptr, most, right=True)) - 1)
             first, last = int(csr.ptr[start]), int(csr.ptr[stop])
             row = torch.repeat_interleave(torch.arange(stop - start), csr.ptr[start : stop + 1].diff())
             col = csr.neighbour[first:last].long() - start
-            loops = row == col
-            plain = plain and not bool(loops.any())
-            inside = torch.where((col >= 0) & (col < stop - start), col, row + (stop - start))  # keeps loops loops
+            plain = plain and not bool((row == col).any())
+            inside = torch.where(row == col, col, row + (stop - start))  # what is no loop comes from elsewhere
             weight = None if csr.weight is None else csr.weight[first:last]
             total[start:stop] = gcn_degree(torch.stack([inside, row]), 2 * (stop - start), weight)[: stop - start]
+            start = stop
         return None if plain else total
 
     # What PyG asks a feature store

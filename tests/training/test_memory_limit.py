@@ -32,7 +32,6 @@ def work(graph):
     history = train(method, graph, steps=5, batch_size=64, num_neighbors=[5, 5], device="cpu")
     return method, history, embed_data(method, graph, memory_bytes=2 << 20, device="cpu")
 
-disk.DEGREE_BLOCK = 2**12  # nodes; 2^20 is more than this graph has, and their edges more than the memory
 small, large, out, room = sys.argv[1:]
 work(open_graph(small))  # libraries take memory of their own when they are first used
 graph = open_graph(large)
