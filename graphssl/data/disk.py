@@ -20,7 +20,7 @@ from graphssl.ops.csr import CSR, DIRECTIONS
 
 __all__ = ["DiskGraph", "open_graph"]
 
-DEGREE_BLOCK = 2**20  # edges that are added up together
+DEGREE_BLOCK = 2**17  # edges that are added up together
 
 
 def open_graph(folder: str | os.PathLike[str], *, verify: bool = False) -> DiskGraph:
