@@ -179,17 +179,17 @@ class GCC(Method):
             batch = self._pair(csr, nodes, nodes, key).to(batch.edge_index.device)
         q = self.encoder(batch.query)  # (B, D)
         if self.target is None or self.queue is None:
-            if q.size(0) < 2:
-                raise ConfigurationError("a contrast needs at least two nodes: with one there is no negative")
-            return info_nce_loss(q @ self.encoder(batch.key).t(), same_row(q.size(0)), temperature=self.temperature)
+            return self._among_batch(q, self.encoder(batch.key))
         self._keys = self.target(batch.key)  # (B, D)
-        return queue_info_nce_loss(q, self._keys, self._negatives(q), temperature=self.temperature)
+        if not len(self.queue):
+            return self._among_batch(q, self._keys)
+        return queue_info_nce_loss(q, self._keys, self.queue.values(), temperature=self.temperature)
 
-    def _negatives(self, q: Tensor) -> Tensor:
-        """The queue; while it is empty, the keys of the batch, in another order."""
-        assert self.queue is not None
-        assert self._keys is not None
-        return self.queue.values() if len(self.queue) else self._keys.roll(1, 0)
+    def _among_batch(self, q: Tensor, keys: Tensor) -> Tensor:
+        """The other keys of the batch as negatives: end to end, and as long as the queue is empty."""
+        if q.size(0) < 2:
+            raise ConfigurationError("a contrast needs at least two nodes: with one there is no negative")
+        return info_nce_loss(q @ keys.t(), same_row(q.size(0)), temperature=self.temperature)
 
     def after_step(self, progress: float) -> None:
         """Move the encoder of keys, and queue its codes."""
@@ -206,11 +206,12 @@ class GCC(Method):
             return self.encoder(graph.query)
         if isinstance(graph, Batch):
             return self._embed_graphs(graph)
-        graph = graph.source if isinstance(graph, NodeBlocks) else graph
-        device, codes = next(self.parameters()).device, []
+        device = next(self.parameters()).device
+        graph, result = (graph.source, torch.device("cpu")) if isinstance(graph, NodeBlocks) else (graph, device)
+        codes = []
         for nodes in torch.arange(num_nodes(graph)).split(EMBEDDED):
             views = [self.encoder(self.subgraphs(graph, nodes, seed=i).to(device)) for i in range(self.views)]
-            codes.append(torch.stack(views).mean(dim=0))
+            codes.append(torch.stack(views).mean(dim=0).to(result))
         return torch.cat(codes)
 
     def subgraphs(self, graph: Any, nodes: Tensor, *, seed: int = 0) -> Structures:
@@ -218,11 +219,14 @@ class GCC(Method):
         return self._subgraphs(graph_source(graph).topology("out").undirected, nodes, nodes, seed)
 
     def _embed_graphs(self, graphs: Any) -> Tensor:
-        degree = torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes)
-        hubs = [int(start + degree[start:end].argmax()) for start, end in pairwise(graphs.ptr)]
-        position = positional_embeddings(graphs.edge_index, graphs.ptr, self.positional_channels)
+        csr = graph_source(graphs).topology("out").undirected
+        degree = csr.ptr.diff()
+        hubs = [int(start + degree[start:end].argmax()) for start, end in pairwise(graphs.ptr.tolist())]
+        row = torch.repeat_interleave(torch.arange(degree.numel(), device=degree.device), degree)
+        edge_index = torch.stack([csr.neighbour.long(), row])
+        position = positional_embeddings(edge_index, graphs.ptr, self.positional_channels)
         seed = torch.tensor(hubs, device=degree.device)
-        return self.encoder(Structures(graphs.edge_index, graphs.batch, position, seed))
+        return self.encoder(Structures(edge_index, graphs.batch, position, seed))
 
     @classmethod
     def from_options(
@@ -268,6 +272,6 @@ RECIPES = {
     "gcc-small": Recipe(
         options=dict(momentum=None, walk_length=64),
         training={**_TRAINING, "steps": 2000, "batch_size": 256},
-        source="as the paper's end-to-end variant; shorter walks and training, so that it takes twenty minutes on one core",
+        source="as the paper's end-to-end variant, with shorter walks and training: twenty minutes on one core",
     ),
 }
