@@ -158,6 +158,14 @@ class GCC(Method):
         self.queue = None if momentum is None else Queue(queue_size, out_channels)
         self._keys: Tensor | None = None
 
+    def prepare(self, data: Any) -> Any:
+        """The edges alone, so that graphs of any features go together."""
+        if isinstance(data, list):
+            return [self.prepare(graph) for graph in data]
+        if isinstance(data, Data) and not isinstance(data, Batch):
+            return Data(edge_index=data.edge_index, num_nodes=num_nodes(data))
+        return data
+
     def batches(self, data: Any, *, batch_size: int | None, seed: int) -> SeedLoader:
         """Pairs of subgraphs of seeds from all graphs, drawn by degree."""
         return SeedLoader(data, self._pair, batch_size=batch_size or 32, power=0.75, seed=seed)
