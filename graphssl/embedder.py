@@ -265,7 +265,7 @@ class Embedder(TransformerMixin, BaseEstimator):
             folder = SHIPPED / str(name)
         for file in ("config.json", "model.safetensors"):
             if not (folder / file).is_file():
-                shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
+                shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/config.json")))
                 raise MissingFileError(
                     f"no {file} in {str(name)!r}: expected a folder written by Embedder.save_pretrained, or one of the "
                     f"encoders that come with the package: {shipped}"
