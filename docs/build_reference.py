@@ -19,8 +19,8 @@ MODULES = (
     "graphssl", "graphssl.embedder", "graphssl.method", "graphssl.training", "graphssl.evaluation", "graphssl.bench",
     "graphssl.bench.published", "graphssl.data", "graphssl.sources", "graphssl.encoders", "graphssl.readouts",
     "graphssl.views", "graphssl.pairs", "graphssl.critics", "graphssl.estimators", "graphssl.agreements",
-    "graphssl.heads", "graphssl.functional", "graphssl.ops", "graphssl.testing", "graphssl.registry",
-    "graphssl.errors",
+    "graphssl.heads", "graphssl.functional", "graphssl.ops", "graphssl.samplers", "graphssl.testing",
+    "graphssl.registry", "graphssl.errors",
 )  # fmt: skip
 
 

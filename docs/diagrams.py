@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path as Curve
 
-from graphssl.pairs import Pairs, real_versus_corrupt, same_graph, two_views, within_window
+from graphssl.pairs import Pairs, queue, real_versus_corrupt, same_graph, two_views, within_window
 
 IMAGES = Path(__file__).with_name("methods") / "images"
 
@@ -253,6 +253,28 @@ DIAGRAMS = {
         heads=[("standardise", "each column over the nodes")], loss=("CCA", "invariance + λ decorrelation"),
         matrix=Matrix("C₁, C₂ pulled to", "columns of z", "columns of z", IDENTITY),
         note="No projector, no negatives. Embedding: the encoder's output on the whole graph, not standardised.",
+    ),
+    "gcc": Diagram(
+        "GCC: two walks' subgraphs of one node against other nodes' subgraphs",
+        (
+            Box("x", "data", "seed node", "of any graph, odds degree^(3/4)", 0, 0.5),
+            Box("v1", "view", "walk 1", "with restart: its subgraph", 1, 0),
+            Box("v2", "view", "walk 2", "drawn anew", 1, 1),
+            Box("s", "data", "structure", "eigenvectors, degree, a mark on the seed", 2, 0, 2),
+            Box("f", "encoder", "encoder q", "GIN, sum over nodes, unit length", 3, 0),
+            Box("t", "target", "encoder k", "same shape", 3, 1),
+            Box("m", "target", "queue", "latest K codes", 4, 2),
+            Box("loss", "loss", "InfoNCE", "cosines / τ", 5, 0, 3),
+        ),
+        (
+            Arrow("x", "v1"), Arrow("x", "v2"), Arrow("v1", "s", enter=0), Arrow("v2", "s", enter=1),
+            Arrow("s", "f", leave=0), Arrow("s", "t", leave=1), Arrow("f", "t", "EMA", kind="ema"),
+            Arrow("f", "loss", "q", enter=0), Arrow("t", "loss", "k, stop-gradient", enter=1, kind="stop"),
+            Arrow("t", "m"), Arrow("m", "loss", enter=2),
+        ),
+        Matrix("3 nodes, queue of 3", "q", "k | queue", pair_cells(queue(3, 3))),
+        "Embedding: q of a node, mean over walks. Features are not read. End to end (momentum=None): one encoder for "
+        "both, no queue, the other nodes of the batch are negatives.",
     ),
     "deepwalk": skip_gram(
         "DeepWalk: nodes that random walks visit together", walks="uniform, from every node",

@@ -74,7 +74,7 @@ class Embedder(TransformerMixin, BaseEstimator):
     node_ids_ : ndarray or None
         Identifiers of the rows, for inputs that have them (networkx, edge lists).
     n_features_in_ : int
-        Columns of the features the encoder was built for.
+        Columns of the features the encoder was built for; 0 where the method reads none.
 
     Notes
     -----
@@ -191,7 +191,7 @@ class Embedder(TransformerMixin, BaseEstimator):
         )  # fmt: skip
         self.method_, self.history_, self.settings_ = fitted.method, fitted.history, fitted.settings
         self.node_ids_ = inputs.node_ids
-        self.n_features_in_ = num_features(fitted.data)
+        self.n_features_in_ = num_features(fitted.data) if self.method_.reads_features else 0
         self._num_nodes = 0 if isinstance(inputs.data, list) else num_nodes(fitted.data)
         return fitted
 
@@ -265,7 +265,7 @@ class Embedder(TransformerMixin, BaseEstimator):
             folder = SHIPPED / str(name)
         for file in ("config.json", "model.safetensors"):
             if not (folder / file).is_file():
-                shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
+                shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/config.json")))
                 raise MissingFileError(
                     f"no {file} in {str(name)!r}: expected a folder written by Embedder.save_pretrained, or one of the "
                     f"encoders that come with the package: {shipped}"

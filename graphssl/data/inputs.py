@@ -124,7 +124,8 @@ def _list_inputs(graphs: list[Any], X: Any, features: str | None) -> Inputs:
             checked.append(_checked(graph))
         except InvalidGraphError as error:
             raise InvalidGraphError(f"graph {i} of {len(graphs)}: {error}") from None
-    num_features(checked)  # raises when they differ
+    if features is not None:
+        num_features(checked)  # raises when they differ
     if isinstance(X, GraphList):
         checked = GraphList(checked, name=X.name, num_classes=X.num_classes)
     return Inputs(checked if features is None else with_features(checked, features))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphssl.errors import ConfigurationError
 from graphssl.evaluation.selection import encode
 from graphssl.evaluation.splits import Split
 from graphssl.method import Method, seeded
@@ -55,10 +56,20 @@ def fine_tune(
     array, shape (len(split.test),)
         Predicted labels.
 
+    Raises
+    ------
+    ConfigurationError
+        If there are fewer than two training rows, or rows in a batch. A single row left over in an epoch is left out.
+
     References
     ----------
     .. [1] Qiu et al. GCC. KDD 2020. Section 4.2, full fine-tuning: 30 epochs of batches of 32.
     """
+    if min(batch_size, len(split.train)) < 2:
+        raise ConfigurationError(
+            f"fine-tuning needs batches of at least two rows, got batch_size={batch_size} and {len(split.train)} "
+            "training rows"
+        )
     classes, encoded = encode(y, split)
     target, train = torch.from_numpy(encoded), torch.from_numpy(split.train)
     tuned = copy.deepcopy(method).to(device)

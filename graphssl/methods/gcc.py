@@ -158,6 +158,14 @@ class GCC(Method):
         self.queue = None if momentum is None else Queue(queue_size, out_channels)
         self._keys: Tensor | None = None
 
+    def prepare(self, data: Any) -> Any:
+        """The edges alone, so that graphs of any features go together."""
+        if isinstance(data, list):
+            return [self.prepare(graph) for graph in data]
+        if isinstance(data, Data) and not isinstance(data, Batch):
+            return Data(edge_index=data.edge_index, num_nodes=num_nodes(data))
+        return data
+
     def batches(self, data: Any, *, batch_size: int | None, seed: int) -> SeedLoader:
         """Pairs of subgraphs of seeds from all graphs, drawn by degree."""
         return SeedLoader(data, self._pair, batch_size=batch_size or 32, power=0.75, seed=seed)
@@ -179,17 +187,17 @@ class GCC(Method):
             batch = self._pair(csr, nodes, nodes, key).to(batch.edge_index.device)
         q = self.encoder(batch.query)  # (B, D)
         if self.target is None or self.queue is None:
-            if q.size(0) < 2:
-                raise ConfigurationError("a contrast needs at least two nodes: with one there is no negative")
-            return info_nce_loss(q @ self.encoder(batch.key).t(), same_row(q.size(0)), temperature=self.temperature)
+            return self._among_batch(q, self.encoder(batch.key))
         self._keys = self.target(batch.key)  # (B, D)
-        return queue_info_nce_loss(q, self._keys, self._negatives(q), temperature=self.temperature)
+        if not len(self.queue):
+            return self._among_batch(q, self._keys)
+        return queue_info_nce_loss(q, self._keys, self.queue.values(), temperature=self.temperature)
 
-    def _negatives(self, q: Tensor) -> Tensor:
-        """The queue; while it is empty, the keys of the batch, in another order."""
-        assert self.queue is not None
-        assert self._keys is not None
-        return self.queue.values() if len(self.queue) else self._keys.roll(1, 0)
+    def _among_batch(self, q: Tensor, keys: Tensor) -> Tensor:
+        """The other keys of the batch as negatives: end to end, and as long as the queue is empty."""
+        if q.size(0) < 2:
+            raise ConfigurationError("a contrast needs at least two nodes: with one there is no negative")
+        return info_nce_loss(q @ keys.t(), same_row(q.size(0)), temperature=self.temperature)
 
     def after_step(self, progress: float) -> None:
         """Move the encoder of keys, and queue its codes."""
@@ -206,11 +214,12 @@ class GCC(Method):
             return self.encoder(graph.query)
         if isinstance(graph, Batch):
             return self._embed_graphs(graph)
-        graph = graph.source if isinstance(graph, NodeBlocks) else graph
-        device, codes = next(self.parameters()).device, []
+        device = next(self.parameters()).device
+        graph, result = (graph.source, torch.device("cpu")) if isinstance(graph, NodeBlocks) else (graph, device)
+        codes = []
         for nodes in torch.arange(num_nodes(graph)).split(EMBEDDED):
             views = [self.encoder(self.subgraphs(graph, nodes, seed=i).to(device)) for i in range(self.views)]
-            codes.append(torch.stack(views).mean(dim=0))
+            codes.append(torch.stack(views).mean(dim=0).to(result))
         return torch.cat(codes)
 
     def subgraphs(self, graph: Any, nodes: Tensor, *, seed: int = 0) -> Structures:
@@ -218,11 +227,14 @@ class GCC(Method):
         return self._subgraphs(graph_source(graph).topology("out").undirected, nodes, nodes, seed)
 
     def _embed_graphs(self, graphs: Any) -> Tensor:
-        degree = torch.bincount(graphs.edge_index[0], minlength=graphs.num_nodes)
-        hubs = [int(start + degree[start:end].argmax()) for start, end in pairwise(graphs.ptr)]
-        position = positional_embeddings(graphs.edge_index, graphs.ptr, self.positional_channels)
+        csr = graph_source(graphs).topology("out").undirected
+        degree = csr.ptr.diff()
+        hubs = [int(start + degree[start:end].argmax()) for start, end in pairwise(graphs.ptr.tolist())]
+        row = torch.repeat_interleave(torch.arange(degree.numel(), device=degree.device), degree)
+        edge_index = torch.stack([csr.neighbour.long(), row])
+        position = positional_embeddings(edge_index, graphs.ptr, self.positional_channels)
         seed = torch.tensor(hubs, device=degree.device)
-        return self.encoder(Structures(graphs.edge_index, graphs.batch, position, seed))
+        return self.encoder(Structures(edge_index, graphs.batch, position, seed))
 
     @classmethod
     def from_options(

@@ -54,7 +54,7 @@ class SeedLoader(Loader):
         prefetch: int = 2,
         workers: int = 1,
     ) -> None:
-        several = not isinstance(graphs, FeatureStore | tuple) and hasattr(graphs, "__getitem__")
+        several = not isinstance(graphs, (FeatureStore, tuple)) and hasattr(graphs, "__getitem__")  # Data is a store
         parts = [graphs[i] for i in range(len(graphs))] if several else [graphs]
         self.csr = union([graph_source(part).topology("out").undirected for part in parts])
         degree = self.csr.ptr.diff().double()
@@ -70,6 +70,7 @@ class SeedLoader(Loader):
 
     def make(self, items: Tensor, key: int) -> Any:
         """The batch of these draws."""
+        items = items.to(self.csr.device)
         drawn = uniform(stream_keys(key, items), 0) * self.odds[-1]
         seeds = torch.searchsorted(self.odds, drawn, right=True).clamp(max=self.odds.numel() - 1)
         return self.make_batch(self.csr, seeds, items, int(stream_keys(key, torch.tensor([-1]))))

@@ -138,7 +138,10 @@ class Fitted:
 
     def embed(self, data: Any = None) -> np.ndarray:
         """Embeddings as float32, shape (N, D) or (G, D): of the training data, or of other data."""
-        data = self.data if data is None else with_features(_readable(data), self.settings.features)
+        if data is None:
+            data = self.data
+        elif self.method.reads_features:
+            data = with_features(_readable(data), self.settings.features)
         batch_size = self.settings.training.get("batch_size")
         return embed_data(self.method, data, batch_size=batch_size, device=self.device).float().numpy()
 
@@ -190,8 +193,9 @@ def fit(
         for graph in [data] if isinstance(data, Data) else data:
             check_graph(graph)
     data = without_labels(data)
-    settings = replace(settings, features=resolve_features(data, settings.features))
-    data = with_features(data, settings.features)
+    if getattr(METHODS.get(name).obj, "reads_features", True):
+        settings = replace(settings, features=resolve_features(data, settings.features))
+        data = with_features(data, settings.features)
     method = create_method(name, data, seed=seed, **settings.options)
     history = train(
         method, data, seed=seed, device=device, checkpoint=checkpoint, progress=progress, **settings.training
