@@ -30,12 +30,15 @@ lint: .venv/ready  ## style and types
 
 reproduce: .venv/ready  ## the committed accuracy tables (hours on two cores; resumes where it stopped) and the slow tests
 	$(BIN)/python benchmarks/accuracy.py all
+	set -e; for part in pretrain airports graphs search finetune report; do $(BIN)/python benchmarks/gcc.py $$part; done
 	$(BIN)/python -m pytest -m slow -q
 
 bench: .venv/ready  ## measure speed anew (an hour or more; PubMed's dense GRACE takes 12 GB), then the page of it
-	set -e; for script in dgi_step grace_epoch contrast spmm segment ppr logistic growth; do \
+	set -e; for script in dgi_step grace_epoch contrast spmm segment ppr logistic growth \
+	    walks neighbours positional large papers_simulation; do \
 	  $(BIN)/python benchmarks/speed/$$script.py; done
 	$(BIN)/python docs/build_speed.py
+	$(BIN)/python docs/build_scale.py
 
 scatter: .venv/ready  ## build torch-scatter (8 minutes, 2.5 GB), compare its values and its speed with ours
 	$(BIN)/python -m pip install setuptools wheel

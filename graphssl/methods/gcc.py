@@ -280,7 +280,7 @@ RECIPES = {
     "gcc-small": Recipe(
         options=dict(momentum=None, walk_length=128),
         training={**_TRAINING, "steps": 1000, "batch_size": 256},
-        source="the paper's end-to-end variant with shorter walks and training: minutes on one core; walks of 64 and 128 "
-        "moves compared by validation inside the training folds of the airports",
+        source="the paper's end-to-end variant with shorter walks and training: minutes on one core; walks of 128 "
+        "moves rather than 64 by validation inside the training folds of the airports",
     ),
 }

@@ -3,6 +3,7 @@
 import json
 import re
 
+import build_scale
 import build_speed
 import matplotlib
 import pytest
@@ -37,6 +38,11 @@ def growing(n, **values):
 
 def test_the_page_is_up_to_date():
     assert page() == (DOCS / "speed.md").read_text(encoding="utf-8"), "run python docs/build_speed.py"
+
+
+def test_the_page_of_scale_is_up_to_date():
+    text = (DOCS / "scale.md").read_text(encoding="utf-8")
+    assert build_scale.build(text) == text, "run python docs/build_scale.py"
 
 
 def test_the_plots_were_drawn_from_the_committed_rows():
