@@ -268,8 +268,9 @@ CARD = """# gcc-small
 A GCC encoder of structure (graphssl method `gcc`: GIN, 5 layers of width 64, 64 numbers a node or graph), pre-trained
 without labels or features, on edges alone. `Embedder.from_pretrained("gcc-small").transform(graph)`.
 
-- Pre-trained on: {graphs} ({nodes:,} nodes, {edges:,} edges), seed {seed}, {steps} steps of 256 nodes, {options}, on one
-  CPU core in {minutes:.0f} minutes. Made by `python benchmarks/gcc.py pretrain` and `ship`.
+- Pre-trained on: {graphs}
+  ({nodes:,} nodes, {edges:,} edges), seed {seed}, {steps} steps of 256 nodes, {options},
+  {minutes:.0f} minutes of CPU time. Made by `python benchmarks/gcc.py pretrain` and `ship`.
 - Never seen: the airports, IMDB, REDDIT and COLLAB, on which it is judged below. The length of its walks was chosen on
   validation labels inside the training folds of the airports.
 - For: roles of nodes and the structure of graphs, where no features are at hand. It does not tell communities apart.
