@@ -42,7 +42,19 @@ LEADS = {
     ),
     "spmm": ("Sparse product", "Messages of a GCN layer: the normalised adjacency times the codes of the nodes."),
     "segment": ("Segment reductions", "Sums, means and maxima over the neighbours of a node or the nodes of a graph."),
-    "sampling": ("Sampling", "Neighbourhoods and random walks around seed nodes."),
+    "walks": (
+        "Random walks and subgraphs",
+        "Batches of 1,024 seeds on a power-law graph of ogbn-arxiv's shape, in the layout of a PyG batch: subgraphs of "
+        "random walks with restart 0.8, ego nets, walks of node2vec.",
+    ),
+    "neighbours": (
+        "Neighbour sampling",
+        "Batches of 1,024 seeds with fan-outs, on the same graph, in the layout of PyG's `NeighborLoader`.",
+    ),
+    "positional": (
+        "Positional embeddings",
+        "The 32 leading eigenvectors of subgraphs of random walks of 64 moves, 1,024 at once.",
+    ),
     "ppr": (
         "Personalised PageRank",
         "The diffusion that some views are made of: solved exactly, or pushed to the largest entries.",

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
 
-from graphssl.data import DiskGraph, GraphWriter, open_graph
+from graphssl.data import DiskGraph, GraphWriter, load_dataset, open_graph
 
-__all__ = ["ARXIV", "arxiv_shaped", "planted_on_disk", "power_law_edges"]
+__all__ = ["ARXIV", "arxiv_shaped", "named", "planted_on_disk", "power_law_edges"]
 
 #: ogbn-arxiv: nodes, undirected edges, features.
 ARXIV = (169_343, 1_157_799, 128)
@@ -202,6 +203,14 @@ def _distinct(keys: Tensor) -> Tensor:
     is_first = torch.ones_like(keys, dtype=torch.bool)
     is_first[1:] = sorted_keys[1:] != sorted_keys[:-1]
     return keys[order[is_first].sort().values]
+
+
+def named(name: str) -> Data:
+    """A graph to sample from, both directions of every edge: ``arxiv`` (of its shape) or ``wordnet`` (the real one)."""
+    if name == "arxiv":
+        return arxiv_shaped()
+    data = load_dataset("wordnet")
+    return Data(edge_index=to_undirected(data.edge_index, num_nodes=data.num_nodes), num_nodes=data.num_nodes)
 
 
 def main() -> None:
