@@ -213,7 +213,7 @@ class GCC(Method):
         if isinstance(graph, Pair):
             return self.encoder(graph.query)
         if isinstance(graph, Batch):
-            return self._embed_graphs(graph)
+            return self.encoder(self.structures(graph))
         device = next(self.parameters()).device
         graph, result = (graph.source, torch.device("cpu")) if isinstance(graph, NodeBlocks) else (graph, device)
         codes = []
@@ -226,7 +226,8 @@ class GCC(Method):
         """One walk's subgraph of each of these nodes: a batch that :meth:`embed` and fine-tuning take."""
         return self._subgraphs(graph_source(graph).topology("out").undirected, nodes, nodes, seed)
 
-    def _embed_graphs(self, graphs: Any) -> Tensor:
+    def structures(self, graphs: Batch) -> Structures:
+        """The graphs of a batch as wholes, the node of highest degree marked, for :meth:`embed`: costs eigenvectors."""
         csr = graph_source(graphs).topology("out").undirected
         degree = csr.ptr.diff()
         hubs = [int(start + degree[start:end].argmax()) for start, end in pairwise(graphs.ptr.tolist())]
@@ -234,7 +235,7 @@ class GCC(Method):
         edge_index = torch.stack([csr.neighbour.long(), row])
         position = positional_embeddings(edge_index, graphs.ptr, self.positional_channels)
         seed = torch.tensor(hubs, device=degree.device)
-        return self.encoder(Structures(edge_index, graphs.batch, position, seed))
+        return Structures(edge_index, graphs.batch, position, seed)
 
     @classmethod
     def from_options(
