@@ -145,7 +145,7 @@ def main() -> None:
             try:
                 argv = [__file__, "--one", name, str(nodes), "--repeats", str(args.repeats), *keep]
                 values = measure.child(argv, timeout=args.timeout)
-                values |= measure.child([*argv, "--memory"], timeout=args.timeout)
+                values |= measure.child([*argv, "--memory"], timeout=args.timeout, memory=True)
             except (subprocess.TimeoutExpired, RuntimeError) as error:
                 print(f"{name:20s} {nodes:>9,} nodes: no figure, since {error}", flush=True)
                 failed += 1

@@ -17,7 +17,8 @@ from graphssl.errors import ConfigurationError, InvalidGraphError, UnknownNameEr
 from graphssl.training import embed_data, fit, train
 from graphssl.training.batches import node_batches
 
-METHODS = [name for name in graphssl.list_methods(level="node") if name != "gcc"]  # it draws subgraphs of its own
+# All but those that draw subgraphs or walks of their own.
+METHODS = [name for name in graphssl.list_methods(level="node") if name not in ("gcc", "deepwalk", "node2vec")]
 SMALL = {"hidden_channels": 8}
 
 
