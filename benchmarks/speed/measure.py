@@ -145,13 +145,30 @@ def _pages_of_their_own() -> Iterator[None]:
     if not (hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim")):
         yield
         return
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.c_size_t],
+        [ctypes.c_void_p],
+    )
     libc.malloc_trim(0)
     libc.mallopt(_MMAP_THRESHOLD, 2**16)
+    taken = []  # places of earlier arrays, which would be used before the system is asked; untouched they take no page
+    for size in (2**power for power in range(30, 15, -1)):
+        while (place := libc.malloc(size)) and not _is_mapped(place):
+            taken.append(place)
+        libc.free(place)
     try:
         yield
     finally:  # where glibc's own adaptation ends up once large arrays were freed
+        for place in taken:
+            libc.free(place)
         libc.mallopt(_MMAP_THRESHOLD, 2**25)
         libc.mallopt(_TRIM_THRESHOLD, 2**26)
+
+
+def _is_mapped(place: int) -> bool:
+    """Has glibc got this array straight from the system? A flag in front of it tells."""
+    return bool(ctypes.c_size_t.from_address(place - ctypes.sizeof(ctypes.c_size_t)).value & 2)
 
 
 def keep_memory() -> None:
