@@ -81,8 +81,8 @@ LEADS = {
         "measured one after the other; training is CPU time of a step of `train`, batches included; steps a second are "
         "elapsed time on a busy machine. Memory is all anonymous memory of the process at its peak, with Python and "
         "torch, without the adding up of the degrees of all nodes, which happens once before: 2.3 GB at a million "
-        "nodes then; since, it goes in smaller blocks and was not measured again. Accuracy of logistic regression stands "
-        "beside raw features "
+        "nodes then; since, it goes in smaller blocks and was not measured again. Accuracy of logistic regression "
+        "stands beside raw features "
         "and the same encoder before training; 40 steps are little training.",
     ),
     "papers_simulation": (
