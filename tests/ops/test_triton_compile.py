@@ -14,7 +14,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from graphssl.ops.triton import neighbours, rows, tiles, walks
+from graphssl.ops.triton import neighbours, rows, subgraphs, tiles, walks
 
 TARGET = GPUTarget("cuda", 90, 32)
 SHARED_MEMORY = 227 * 1024  # bytes that a block may have there
@@ -118,3 +118,18 @@ def test_neighbours(width, block, replace):
     compiled = build(neighbours.draw_kernel, {**types, "neighbour_ptr": "*i32"}, constants, dict(num_warps=1))
     assert stack_bytes(compiled) == 0
     assert "bar.sync" not in compiled.asm["ptx"]  # no thread waits for others
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_subgraphs(fill):
+    arrays = ("ptr", "node", "owner", "list", "key", "place", "end")
+    types = {f"{name}_ptr": "*i64" for name in arrays} | {"neighbour_ptr": "*i32", "edges": "i64", "nodes": "i32"}
+    constants = dict(FILL=fill, BLOCK=64)
+    out = ("edge_index_ptr", "entry_ptr")
+    if fill:
+        types |= dict.fromkeys(out, "*i64")
+    else:
+        constants |= dict.fromkeys(out)
+    compiled = build(subgraphs.edges_kernel, types, constants, dict(num_warps=1))
+    assert stack_bytes(compiled) == 0
+    assert "atom" not in compiled.asm["ptx"]
