@@ -1,12 +1,13 @@
-"""What the Triton kernels change on a GPU: the contrastive loss, segments, sparse products and whole training steps.
+"""What the Triton kernels change on a GPU: contrastive loss, segments, sparse products, samplers, training steps.
 
 Each part compares the plain torch tier with Triton's on the same inputs: a two-view InfoNCE forward and backward
 (products as exact as float32, with 16 bits, and in bfloat16; gradients against float64's), segment reductions against
-scatter operations, sparse products against cuSPARSE's, and a training step of three methods. Times are those between
-CUDA events, variants take turns; memory is what torch allocated at most, above the inputs. ``--parts tiles`` times
-other tiles of the contrastive kernels than those in use. Results go to benchmarks/results/speed/gpu-<device>.json.
+scatter operations, sparse products against cuSPARSE's, batches of samplers, and a training step of three methods. Times
+are those between CUDA events, variants take turns; memory is what torch allocated at most, above the inputs.
+``--parts tiles`` times other tiles of the contrastive kernels than those in use. Results go to
+benchmarks/results/speed/gpu-<device>.json.
 
-    python benchmarks/speed/gpu.py [--parts contrast,segment,spmm,steps] [--nodes 2708,19717,169343] [--repeats 5]
+    python benchmarks/speed/gpu.py [--parts contrast,segment,spmm,samplers,steps] [--nodes 2708,19717] [--repeats 5]
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from torch_geometric.data import Data
 
 from graphssl import create_method
 from graphssl.functional import two_view_info_nce_loss
-from graphssl.ops import segment_reduce
+from graphssl.ops import random_walks, sample_neighbours, segment_reduce, walk_subgraphs
+from graphssl.ops.csr import CSR
 from graphssl.ops.triton.spmm import spmm
 
 #: Triton's interpreter runs the same script on a CPU, on graphs of tens of nodes: a rehearsal, not a measurement.
@@ -163,6 +165,25 @@ def spmm_part(edges: Tensor, repeats: int) -> Rows:
     return rows
 
 
+def samplers_part(edges: Tensor, repeats: int) -> Rows:
+    """A batch of 1,024 seeds."""
+    nodes = int(edges.max()) + 1
+    csr = CSR.from_edges(edges, nodes, direction="in")
+    seeds = torch.randperm(nodes, device=DEVICE)[:1024]
+    works: dict[str, Callable[[], object]] = {
+        "walks of 64 moves": lambda: random_walks(csr, seeds, 64, restart=0.8),
+        "neighbours [10, 10]": lambda: sample_neighbours(csr, seeds, [10, 10]),
+        "neighbours [15, 10, 5]": lambda: sample_neighbours(csr, seeds, [15, 10, 5]),
+        "neighbours [10, 10], replace": lambda: sample_neighbours(csr, seeds, [10, 10], replace=True),
+        "subgraphs of 64 moves": lambda: walk_subgraphs(csr, seeds, 64, restart=0.8),
+    }
+    rows = []
+    for name, work in works.items():
+        variants = {tier: measure.in_tier(tier, work) for tier in ("torch", "triton")}
+        rows += compared(variants, baseline="torch", repeats=repeats, path=f"gpu {name}", n=nodes)
+    return rows
+
+
 def steps_part(edges: Tensor, repeats: int, methods: tuple[str, ...] = ("dgi", "grace", "bgrl")) -> Rows:
     """Forward, backward and Adam of whole methods on a graph with random features."""
     rows = []
@@ -192,7 +213,7 @@ def edges_of(count: int) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default="contrast,segment,spmm,steps")
+    parser.add_argument("--parts", default="contrast,segment,spmm,samplers,steps")
     parser.add_argument("--nodes", default="2708,19717,169343", help="rows of a view, nodes of the graphs")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--name", help="of the results file, by default gpu-<device>; empty: none is written")
@@ -202,6 +223,7 @@ def main() -> None:
         "contrast": lambda count: contrast_part(count, args.repeats),
         "segment": lambda count: segment_part(edges_of(count), args.repeats),
         "spmm": lambda count: spmm_part(edges_of(count), args.repeats),
+        "samplers": lambda count: samplers_part(edges_of(count), args.repeats),
         "steps": lambda count: steps_part(edges_of(count), args.repeats),
         "tiles": lambda count: gpu_tiles.tiles_part(count, DEVICE, lambda works: seconds(works, args.repeats)),
     }

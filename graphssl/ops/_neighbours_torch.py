@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,21 +10,23 @@ from torch import Tensor
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import below, stream_keys, uniform
 
-__all__ = ["sample"]
+__all__ = ["Draw", "draw", "sample"]
+
+Draw = Callable[[CSR, Tensor, Tensor, Tensor, int, int, bool, Tensor | None], tuple[Tensor, Tensor, Tensor]]
 
 
 def sample(
-    csr: CSR, seeds: Tensor, keys: Tensor, fanouts: Sequence[int], replace: bool, disjoint: bool, limit: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, list[int], list[int]]:
+    csr: CSR, seeds: Tensor, keys: Tensor, fanouts: Sequence[int], replace: bool, disjoint: bool,
+    limit: Tensor | None, draw: Draw,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, list[int], list[int]]:  # fmt: skip
     """Nodes, the seed of each, sources, targets, entries, and how many nodes and edges each hop brought."""
     node, tree = seeds, torch.arange(seeds.numel(), device=seeds.device)
     rows, cols, entries = [], [], []
     nodes_of, edges_of, begin = [seeds.numel()], [], 0
     for hop, fanout in enumerate(fanouts):
         u, s = node[begin:], tree[begin:]
-        key = stream_keys(stream_keys(keys, torch.full_like(keys, hop))[s], u)
-        owner, entry = _draw(csr, u, key, fanout, replace, None if limit is None else limit[s])
-        found, from_tree = csr.neighbour[entry].long(), s[owner]
+        owner, entry, found = draw(csr, u, s, keys, hop, fanout, replace, limit)
+        from_tree = s[owner]
         row, is_new = _number(node, tree, found, from_tree, csr.num_nodes if disjoint else 0)
         rows.append(row)
         cols.append(owner + begin)
@@ -54,7 +56,18 @@ def _number(node: Tensor, tree: Tensor, found: Tensor, from_tree: Tensor, stride
     return torch.where(first < 0, first + node.numel(), number[first.clamp(min=0)]), is_new
 
 
-def _draw(csr: CSR, u: Tensor, key: Tensor, fanout: int, replace: bool, limit: Tensor | None) -> tuple[Tensor, Tensor]:
+def draw(
+    csr: CSR, u: Tensor, s: Tensor, keys: Tensor, hop: int, fanout: int, replace: bool, limit: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One hop for nodes u in the trees of seeds s: of each draw its place in u, its entry and its node."""
+    key = stream_keys(stream_keys(keys, torch.full_like(keys, hop))[s], u)
+    owner, entry = _entries(csr, u, key, fanout, replace, None if limit is None else limit[s])
+    return owner, entry, csr.neighbour[entry].long()
+
+
+def _entries(
+    csr: CSR, u: Tensor, key: Tensor, fanout: int, replace: bool, limit: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Entries drawn for nodes u, ascending for each, and whose they are."""
     start = csr.ptr[u]
     degree = csr.ptr[u + 1] - start

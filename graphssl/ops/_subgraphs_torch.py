@@ -8,7 +8,7 @@ from torch import Tensor
 from graphssl.ops.stream import stream_keys
 from graphssl.ops.walks import bisect
 
-__all__ = ["egos_torch", "lists_torch"]
+__all__ = ["distinct_nodes", "egos_torch", "lists_torch"]
 
 _MARKS = 2**22  # of hashes: only those entries of a row are looked up whose mark is set
 _PROBE = 1  # what a step of a binary search costs, in entries looked up
@@ -25,11 +25,8 @@ def lists_torch(
     As in cpp/builder.h: the entries of short rows are looked up among the nodes. In the rows of hubs the nodes are
     looked up: all of them, or in a symmetric graph only the other hubs and those whose own row holds the hub.
     """
-    count, n = node_ptr.numel() - 1, ptr.numel() - 1
-    owner = torch.repeat_interleave(torch.arange(count, device=ptr.device), node_ptr.diff())
-    key, place, first = _distinct(owner * n + node)
-    node, owner = node[first], owner[first]
-    node_ptr = _pointer(owner, count)
+    count = node_ptr.numel() - 1
+    node, owner, node_ptr, key, place = distinct_nodes(node, node_ptr, ptr.numel() - 1)
     degree, size = ptr[node + 1] - ptr[node], node_ptr.diff()[owner]
     looked_up = size / 8 + _FEW if symmetric else size
     is_hub = degree > _PROBE * looked_up * (degree + 1.0).log2()
@@ -52,6 +49,15 @@ def lists_torch(
     edge_ptr = _pointer(owner[source], count)
     ids = entry if edge is None else edge[entry]
     return node, node_ptr, torch.stack([source, target]), ids, edge_ptr
+
+
+def distinct_nodes(node: Tensor, node_ptr: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Each node of a list once, the list of each, where lists begin, list * n + node ascending and their places."""
+    count = node_ptr.numel() - 1
+    owner = torch.repeat_interleave(torch.arange(count, device=node.device), node_ptr.diff())
+    key, place, first = _distinct(owner * n + node)
+    owner = owner[first]
+    return node[first], owner, _pointer(owner, count), key, place
 
 
 def _scan(

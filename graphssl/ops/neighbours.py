@@ -16,7 +16,7 @@ from graphssl.ops.walks import default_streams
 
 __all__ = ["SampledNeighbours", "sample_neighbours"]
 
-backend.declare("sample_neighbours", cpp={torch.int32})
+backend.declare("sample_neighbours", cpp={torch.int32}, triton={torch.int32})
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +125,22 @@ def sample_neighbours(
                 "of its own"
             )
         seed_time = _per_seed(seed_time, seeds, "seed_time")
-    work = _by_kernel if backend.choose("sample_neighbours", csr.neighbour) == "cpp" else _by_torch
-    return work(csr, seeds, stream_keys(seed, streams), fanouts, replace, disjoint, seed_time)
+    keys = stream_keys(seed, streams)
+    tier = backend.choose("sample_neighbours", csr.neighbour)
+    if tier == "cpp":
+        return _by_kernel(csr, seeds, keys, fanouts, replace, disjoint, seed_time)
+    draw = _neighbours_torch.draw
+    if tier == "triton":
+        from graphssl.ops.triton.neighbours import draw
+    return _by_torch(csr, seeds, keys, fanouts, replace, disjoint, seed_time, draw)
 
 
 def _by_torch(
-    csr: CSR, seeds: Tensor, keys: Tensor, fanouts: list[int], replace: bool, disjoint: bool, limit: Tensor | None
-) -> SampledNeighbours:
+    csr: CSR, seeds: Tensor, keys: Tensor, fanouts: list[int], replace: bool, disjoint: bool, limit: Tensor | None,
+    draw: _neighbours_torch.Draw,
+) -> SampledNeighbours:  # fmt: skip
     node, tree, row, col, entry, nodes_of, edges_of = _neighbours_torch.sample(
-        csr, seeds, keys, fanouts, replace, disjoint, limit
+        csr, seeds, keys, fanouts, replace, disjoint, limit, draw
     )
     return SampledNeighbours(node, row, col, entry, csr.edge_ids(entry), tree if disjoint else None, nodes_of, edges_of)
 

@@ -11,14 +11,14 @@ from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops._subgraphs_torch import egos_torch, lists_torch
 from graphssl.ops.csr import CSR
-from graphssl.ops.walks import check_walk, walk_keys, walks_torch
+from graphssl.ops.walks import check_walk, walk_keys
 
 __all__ = ["Subgraphs", "ego_nets", "induced_subgraphs", "trace_subgraphs", "walk_subgraphs"]
 
 _UNBOUNDED = 2**62
 _CHECKED = 2**26  # entries; whether a larger graph is symmetric is not asked: that could be slow, and saves time only
 
-backend.declare("subgraphs", cpp={torch.int32})
+backend.declare("subgraphs", cpp={torch.int32}, triton={torch.int32})
 
 _Parts = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -169,6 +169,8 @@ def ego_nets(
 
 def _symmetric(csr: CSR) -> bool:
     """May it be used that an edge found from one end is there from the other end, too?"""
+    if backend.choose("subgraphs", csr.neighbour) == "triton":  # its kernel has no use for it
+        return False
     return csr.num_edges <= _CHECKED and csr.is_symmetric
 
 
@@ -178,7 +180,7 @@ def _list_subgraphs(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     if backend.choose("subgraphs", neighbour) == "cpp":
         return _kernel("list_subgraphs", edge, ptr, neighbour, node, node_ptr, node_ptr.size(0) - 1, symmetric)
-    return lists_torch(ptr, neighbour, edge, node, node_ptr, symmetric)
+    return _lists(ptr, neighbour, edge, node, node_ptr, symmetric)
 
 
 @torch.library.custom_op("graphssl::walk_subgraphs", mutates_args=())
@@ -189,9 +191,9 @@ def _walk_subgraphs(
     if backend.choose("subgraphs", neighbour) == "cpp":
         sizes = seeds.size(0), length, float(restart), symmetric
         return _kernel("walk_subgraphs", edge, ptr, neighbour, cumulative, seeds, keys, *sizes)
-    trace = walks_torch(ptr, neighbour, cumulative, seeds, keys, length, restart)
+    trace = torch.ops.graphssl.random_walks(ptr, neighbour, cumulative, seeds, keys, length, restart, 1.0, 1.0)
     node_ptr = torch.arange(seeds.size(0) + 1, device=ptr.device) * (length + 1)
-    return lists_torch(ptr, neighbour, edge, trace.reshape(-1), node_ptr, symmetric)
+    return _lists(ptr, neighbour, edge, trace.reshape(-1), node_ptr, symmetric)
 
 
 @torch.library.custom_op("graphssl::ego_nets", mutates_args=())
@@ -201,7 +203,17 @@ def _ego_nets(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     if backend.choose("subgraphs", neighbour) == "cpp":
         return _kernel("ego_subgraphs", edge, ptr, neighbour, seeds, keys, seeds.size(0), hops, most, symmetric)
-    return lists_torch(ptr, neighbour, edge, *egos_torch(ptr, neighbour, seeds, keys, hops, most), symmetric)
+    return _lists(ptr, neighbour, edge, *egos_torch(ptr, neighbour, seeds, keys, hops, most), symmetric)
+
+
+def _lists(
+    ptr: Tensor, neighbour: Tensor, edge: Tensor | None, node: Tensor, node_ptr: Tensor, symmetric: bool
+) -> _Parts:
+    if backend.choose("subgraphs", neighbour) == "triton":
+        from graphssl.ops.triton.subgraphs import lists
+
+        return lists(ptr, neighbour, edge, node, node_ptr)
+    return lists_torch(ptr, neighbour, edge, node, node_ptr, symmetric)
 
 
 def _fake(count: int | torch.SymInt, like: Tensor) -> _Parts:

@@ -14,7 +14,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from graphssl.ops.triton import rows, tiles, walks
+from graphssl.ops.triton import neighbours, rows, subgraphs, tiles, walks
 
 TARGET = GPUTarget("cuda", 90, 32)
 SHARED_MEMORY = 227 * 1024  # bytes that a block may have there
@@ -107,3 +107,29 @@ def test_walks(weighted):
         constants["cumulative_ptr"] = None
     compiled = build(walks.walk_kernel, types, constants, dict(num_warps=2))
     assert stack_bytes(compiled) == 0
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize(("width", "block"), [(1, 32), (16, 32), (32, 32), (64, 16)])
+def test_neighbours(width, block, replace):
+    arrays = ("node", "tree", "key", "start", "degree", "end", "owner", "entry", "found")
+    types = {f"{name}_ptr": "*i64" for name in arrays} | dict.fromkeys(("count", "hop", "fanout"), "i32")
+    constants = dict(REPLACE=replace, WIDTH=width, BLOCK=block)
+    compiled = build(neighbours.draw_kernel, {**types, "neighbour_ptr": "*i32"}, constants, dict(num_warps=1))
+    assert stack_bytes(compiled) == 0
+    assert "bar.sync" not in compiled.asm["ptx"]  # no thread waits for others
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_subgraphs(fill):
+    arrays = ("ptr", "node", "owner", "list", "key", "place", "end")
+    types = {f"{name}_ptr": "*i64" for name in arrays} | {"neighbour_ptr": "*i32", "edges": "i64", "nodes": "i32"}
+    constants = dict(FILL=fill, BLOCK=64)
+    out = ("edge_index_ptr", "entry_ptr")
+    if fill:
+        types |= dict.fromkeys(out, "*i64")
+    else:
+        constants |= dict.fromkeys(out)
+    compiled = build(subgraphs.edges_kernel, types, constants, dict(num_warps=1))
+    assert stack_bytes(compiled) == 0
+    assert "atom" not in compiled.asm["ptx"]

@@ -20,7 +20,16 @@ def why_not() -> str:
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())
-@pytest.mark.parametrize("name", ["test_triton.py", "test_triton_rows.py", "test_triton_walks.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_triton.py",
+        "test_triton_rows.py",
+        "test_triton_walks.py",
+        "test_triton_neighbours.py",
+        "test_triton_subgraphs.py",
+    ],
+)
 def test_kernels(name):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", HERE / name]
     environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}

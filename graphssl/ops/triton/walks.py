@@ -7,12 +7,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from graphssl.ops.triton.stream import below, uniform
+
 __all__ = ["random_walks"]
 
 _BLOCK = 64  # walks of a program: few, since each waits for memory at every move
-_STEP = tl.constexpr(0x9E3779B97F4A7C15)
-_FIRST = tl.constexpr(0xBF58476D1CE4E5B9)
-_SECOND = tl.constexpr(0x94D049BB133111EB)
 
 
 def random_walks(
@@ -35,21 +34,12 @@ def random_walks(
     out = seeds.new_empty(seeds.size(0), length + 1)
     if seeds.numel():
         chance = torch.tensor([restart], dtype=torch.float64, device=seeds.device)  # a scalar would become float32
-        walk_kernel[(triton.cdiv(seeds.size(0), _BLOCK),)](
-            ptr, neighbour, cumulative, seeds, keys, out, chance, seeds.size(0), length,
-            WEIGHTED=cumulative is not None, RESTART=restart > 0, BLOCK=_BLOCK, num_warps=2,
-        )  # fmt: skip
+        with torch.cuda.device_of(seeds):
+            walk_kernel[(triton.cdiv(seeds.size(0), _BLOCK),)](
+                ptr, neighbour, cumulative, seeds, keys, out, chance, seeds.size(0), length,
+                WEIGHTED=cumulative is not None, RESTART=restart > 0, BLOCK=_BLOCK, num_warps=2,
+            )  # fmt: skip
     return out
-
-
-@triton.jit
-def uniform(key: tl.tensor, counter: tl.tensor) -> tl.tensor:
-    """As ``ops/stream.py``: float64 in [0, 1)."""
-    x = key + (counter + 1).to(tl.uint64) * _STEP
-    x = (x ^ (x >> 30)) * _FIRST
-    x = (x ^ (x >> 27)) * _SECOND
-    x = x ^ (x >> 31)
-    return (x >> 11).to(tl.float64) * 1.1102230246251565e-16  # 2^-53
 
 
 @triton.jit
@@ -74,11 +64,10 @@ def walk_kernel(
             start = tl.where((uniform(key, 2 * t) < chance) & (t > 0), seed, at)
         begin = tl.load(ptr_ptr + start, mask=here, other=0)
         end = tl.load(ptr_ptr + start + 1, mask=here, other=0)
-        drawn = uniform(key, 2 * t + 1)
         if WEIGHTED:
             total = tl.load(cumulative_ptr + end - 1, mask=here & (end > begin), other=0.0)
             some = total > 0
-            place = drawn * total
+            place = uniform(key, 2 * t + 1) * total
             low, high = begin, tl.where(end > begin, end - 1, begin)
             steps = tl.max(end - begin, axis=0)
             while steps > 0:
@@ -92,7 +81,7 @@ def walk_kernel(
         else:
             degree = end - begin
             some = degree > 0
-            entry = begin + tl.minimum((drawn * degree.to(tl.float64)).to(tl.int64), degree - 1)
+            entry = begin + below(key, 2 * t + 1, degree)
         to = tl.load(neighbour_ptr + entry, mask=here & some, other=0).to(tl.int64)
         if RESTART:
             at = tl.where(some, to, seed)
