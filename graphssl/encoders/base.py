@@ -57,7 +57,7 @@ class Layer(nn.Module):
     """
 
     default_norm: ClassVar[str] = "none"
-    norm_first: ClassVar[bool] = True
+    norm_first: bool = True
     takes_sparse: ClassVar[bool] = False
     takes_activation: ClassVar[bool] = False
     reads_edges: ClassVar[bool] = True

@@ -29,12 +29,14 @@ class GINLayer(Layer):
         Learn it.
     inner_norm : bool
         Batch normalisation before the perceptron's ReLU, as in the GIN paper's code. Off by default.
+    norm_first : bool
+        The norm after the layer stands before the activation, as in the GIN paper's code. Off by default.
 
     Notes
     -----
     As InfoGraph and GraphCL run it, a stack of these puts the activation and then batch
     normalisation after every layer: ``norm=None`` means ``"batch"`` here, standing after the
-    activation, as any other norm does; ``norm="none"`` turns it off. Respects ``edge_weight``.
+    activation, as any other norm does, unless ``norm_first``; ``norm="none"`` turns it off. Respects ``edge_weight``.
 
     References
     ----------
@@ -42,7 +44,6 @@ class GINLayer(Layer):
     """
 
     default_norm = "batch"
-    norm_first = False
     takes_sparse = True
 
     def __init__(
@@ -53,8 +54,10 @@ class GINLayer(Layer):
         eps: float = 0.0,
         train_eps: bool = False,
         inner_norm: bool = False,
+        norm_first: bool = False,
     ) -> None:
         super().__init__()
+        self.norm_first = norm_first
         self.initial_eps = float(eps)
         self.first = nn.Linear(in_channels, out_channels)
         self.norm = BatchNorm(out_channels) if inner_norm else None

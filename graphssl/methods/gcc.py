@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch_geometric.data import Batch, Data
 
 from graphssl.data import NodeBlocks, graph_source, num_nodes
-from graphssl.encoders import Encoder, build_encoder
+from graphssl.encoders import Stack, build_encoder
 from graphssl.errors import ConfigurationError
 from graphssl.functional import info_nce_loss, queue_info_nce_loss
 from graphssl.heads import EMA, Queue
@@ -72,16 +72,19 @@ class Pair:
 
 
 class StructureEncoder(nn.Module):
-    """Eigenvectors, a degree embedding and a mark on the seed through a GIN: (G, D) of unit length."""
+    """Eigenvectors, a degree embedding and a mark on the seed through a GIN: (G, D) of unit length.
+
+    The input and every layer's output are summed over the nodes and mapped linearly; a code is the sum of these maps.
+    """
 
     def __init__(
-        self, layers: Encoder, degree_channels: int, max_degree: int, out_channels: int, dropout: float
+        self, layers: Stack, degree_channels: int, max_degree: int, out_channels: int, dropout: float
     ) -> None:
         super().__init__()
         self.degrees = nn.Embedding(max_degree + 1, degree_channels)
-        self.layers, self.dropout = layers, dropout
+        self.layers, self.dropout, self.widths = layers, dropout, list(layers.widths)
         self.readout = SumReadout()
-        self.head = nn.Linear(layers.out_channels, out_channels)  # of all layers: a sum of one linear map of each
+        self.heads = nn.ModuleList(nn.Linear(width, out_channels) for width in self.widths)
 
     def forward(self, graphs: Structures) -> Tensor:
         """Codes of the graphs' seeds."""
@@ -89,8 +92,10 @@ class StructureEncoder(nn.Module):
         mark = torch.zeros(degree.numel(), 1, device=degree.device).index_fill_(0, graphs.seed, 1.0)
         x = torch.cat([graphs.position, self.degrees(degree.clamp(max=self.degrees.num_embeddings - 1)), mark], dim=1)
         h = self.layers(Data(x=x, edge_index=graphs.edge_index, batch=graphs.batch))  # (N, layers * hidden)
-        pooled = F.dropout(self.readout(h, graphs.batch, graphs.seed.numel()), self.dropout, self.training)
-        return F.normalize(self.head(pooled), dim=1, eps=1e-5)
+        pooled = self.readout(torch.cat([x, h], dim=1), graphs.batch, graphs.seed.numel()).split(self.widths, dim=1)
+        maps = [head(part) for head, part in zip(self.heads, pooled, strict=True)]
+        code = torch.stack([F.dropout(part, self.dropout, self.training) for part in maps]).sum(dim=0)
+        return F.normalize(code, dim=1, eps=1e-5)
 
 
 @register("gcc", level="node", paper="arXiv:2006.09963", tags=("contrastive", "structural", "pre-training"))
@@ -263,7 +268,8 @@ class GCC(Method):
         width = out_channels or hidden_channels
         layers = build_encoder(
             encoder, positional_channels + degree_channels + 1, hidden_channels=hidden_channels, num_layers=num_layers,
-            activation=activation, jumping="cat", options={"inner_norm": True} if encoder == "gin" else None,
+            activation=activation, jumping="cat",
+            options={"inner_norm": True, "norm_first": True} if encoder == "gin" else None,
             **(encoder_options or {}),
         )  # fmt: skip
         return cls(
