@@ -22,7 +22,9 @@ class DropNodes:
     """Remove each node, with its edges, with probability ``p``; every graph keeps at least one node.
 
     The result carries ``n_id``, see :class:`graphssl.views.View`. A graph that would lose all its nodes
-    keeps one of them, drawn uniformly.
+    keeps one of them, drawn uniformly. Of a sampled batch the first two seeds always stay, so that any two views share
+    at least two rows (a contrast needs them); the other seeds are dropped like all nodes, and ``batch_size``
+    and ``input_id`` are those of the seeds that are left. :func:`graphssl.views.align_rows` matches rows of two views.
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ class DropNodes:
         if self.p == 0:
             return copy_graph(data)
         uniform = random_uniform(num_nodes(data), device=device_of(data), generator=generator)  # (N,)
+        if "batch_size" in data:  # of a sampled batch
+            uniform[: min(2, data["batch_size"])] = 1.0
         graph = graph_of_node(data)
         best = segment_reduce(uniform, graph, num_graphs(data), "max")  # (G,)
         # The best of a graph survives anyway unless all fall.
