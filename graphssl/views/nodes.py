@@ -10,7 +10,8 @@ from torch_geometric.data import Data
 from graphssl.data import graph_of_node, num_graphs, num_nodes
 from graphssl.ops import segment_reduce
 from graphssl.registry import VIEWS
-from graphssl.views.base import check_probability, device_of, random_uniform
+from graphssl.views._degrees import thin_degrees
+from graphssl.views.base import check_probability, device_of, edge_index_of, random_uniform
 from graphssl.views.subset import copy_graph, take_nodes
 
 __all__ = ["DropNodes"]
@@ -55,4 +56,8 @@ class DropNodes:
         graph = graph_of_node(data)
         best = segment_reduce(uniform, graph, num_graphs(data), "max")  # (G,)
         # The best of a graph survives anyway unless all fall.
-        return take_nodes(data, (uniform >= self.p) | (uniform == best[graph]))
+        keep = (uniform >= self.p) | (uniform == best[graph])
+        if "in_degree" in data:
+            source, target = edge_index_of(data)
+            data = thin_degrees(data, keep[source] & keep[target], self.p, generator=generator)
+        return take_nodes(data, keep)
