@@ -34,7 +34,7 @@ def thin_degrees(data: Data, kept: Tensor, p: float | Tensor, *, generator: torc
     -----
     With weights, the kept share of what was not sampled counts, as if all of it had equal weights.
     """
-    if "in_degree" not in data:
+    if "in_degree" not in data or "norm_degree" not in data:
         return data
     source, target = edge_index_of(data)
     nodes, in_degree, norm_degree = data["in_degree"].numel(), data["in_degree"], data["norm_degree"]
@@ -79,7 +79,7 @@ def extend_degrees(data: Data, kept: Tensor, edge_index: Tensor, donor: Tensor) 
     donor : Tensor of int64, shape (K,)
         The edges of the batch whose weights they have.
     """
-    if "in_degree" not in data:
+    if "in_degree" not in data or "norm_degree" not in data:
         return data
     in_degree, target = data["in_degree"], edge_index[1]
     sampled = torch.bincount(edge_index_of(data)[1][kept], minlength=in_degree.numel()) > 0
