@@ -12,7 +12,7 @@ from typing import Any
 from graphssl.method import method_options
 from graphssl.training import resolve_settings, train
 
-__all__ = ["CONTROLS", "NO_ENCODER", "TRAINING_OPTIONS", "Job", "config_hash", "plan"]
+__all__ = ["CONTROLS", "NO_ENCODER", "TRAINING_OPTIONS", "Job", "config_hash", "plan", "takes_encoder"]
 
 #: In every table: features as they are, features averaged over neighbours, and an encoder that was not trained.
 CONTROLS = ("raw", "propagated", "untrained")
@@ -114,6 +114,11 @@ def _encoder(method: str, settings: Mapping[str, Any]) -> str:
     return str(chosen)
 
 
+def takes_encoder(method: str) -> bool:
+    """Can the method's encoder be chosen by name? That of DeepWalk and node2vec is a table of node vectors."""
+    return "encoder" in method_options(method)
+
+
 def plan(
     methods: Sequence[str],
     datasets: Mapping[str, str],
@@ -131,19 +136,22 @@ def plan(
     Parameters
     ----------
     methods : sequence of str
-        Registered names. The first one's encoder is the ``untrained`` control.
+        Registered names. The ``untrained`` control has the encoders of the first one that takes any by name, else of
+        the first one.
     datasets : mapping of str to str
         Data sets with the protocol of each.
     encoders : sequence of str or None
-        None stands for the recipe's encoder.
+        None stands for the recipe's encoder. They are left out for methods that take none: these have one row.
     seeds : int
         Seeds 0, 1, ..., each retraining the encoder.
     """
+    control = next(filter(takes_encoder, methods), methods[0])
     jobs: list[Job] = []
     for dataset, protocol in datasets.items():
         rows: list[tuple[str, str | None, str | None]] = [("raw", None, None), ("propagated", None, None)]
-        rows += [("untrained", encoder, methods[0]) for encoder in encoders]
-        rows += [(method, encoder, None) for method in methods for encoder in encoders]
+        for method, base in (("untrained", control), *((name, None) for name in methods)):
+            chosen = encoders if takes_encoder(base or method) else (None,)
+            rows += [(method, encoder, base) for encoder in chosen]
         for method, encoder, base in rows:
             own = method not in CONTROLS or base is not None
             jobs += [

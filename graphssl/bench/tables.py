@@ -174,6 +174,11 @@ def run_notes(rows: Sequence[dict[str, Any]], summary: Sequence[dict[str, Any]])
             missing = [name for name in dict.fromkeys(row_name(r) for r in here) if (name, dataset) not in have]
             if missing:
                 notes.append(f"Not run on {dataset} ({protocol}): {'; '.join(missing)}.")
+    trained = [row for row in rows if row["method"] not in CONTROLS]
+    tables = dict.fromkeys(row["method"] for row in trained if row["encoder"] == NO_ENCODER)
+    encoders = dict.fromkeys(row["encoder"] for row in trained if row["encoder"] != NO_ENCODER)
+    if tables and len(encoders) > 1:
+        notes.append(f"One row for all of {', '.join(encoders)}, as they take no encoder by name: {', '.join(tables)}.")
     bounds: dict[tuple[int, str], list[str]] = {}
     for row in rows:
         steps = row["config"].get("training", {}).get("max_steps")

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from graphssl.bench import Job, Outcome, plan, read_results, run, write_report, write_summary
+from graphssl.bench.jobs import takes_encoder
 from graphssl.bench.tables import percent, row_name
 from graphssl.cli.checks import check_device, check_encoders, check_method, choose_protocol, fits, resolve_recipe
 from graphssl.cli.errors import FAILED, USAGE_ERRORS, InterruptedRunError
@@ -47,6 +48,8 @@ def run_one(
     check_method(method)
     protocols = {dataset: choose_protocol(dataset, protocol)}
     check_encoders([encoder] if encoder else [])
+    if encoder and not takes_encoder(method):
+        raise ConfigurationError(f"{method!r} takes no encoder by name: leave out --encoder")
     check_device(device)
     if not fits(method, dataset):
         raise ConfigurationError(_misfit(method, dataset))
@@ -92,6 +95,9 @@ def run_comparison(
     protocols = {dataset: choose_protocol(dataset, protocol) for dataset in datasets}
     check_encoders(encoders)
     check_device(device)
+    for method in methods:
+        if encoders and not takes_encoder(method):
+            progress_line(f"left out: the encoders of {method!r}, which takes none by name; it has one row")
     chosen = resolve_recipe(recipe, methods)
     parsed = {method: parse_settings(method, assignments) for method in methods}
     jobs: list[Job] = []

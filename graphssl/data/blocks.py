@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
 from graphssl.data.source import GraphSource, degrees, graph_source
-from graphssl.errors import ConfigurationError, StorageError
+from graphssl.errors import ConfigurationError
 from graphssl.ops import sample_neighbours
+from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
-__all__ = ["NodeBlocks"]
-
-DEFAULT_MEMORY = 2**28
+__all__ = ["DEFAULT_MEMORY", "NodeBlocks"]
 
 
 class NodeBlocks:
@@ -106,12 +103,6 @@ class NodeBlocks:
 
     def output(self, width: int) -> Tensor:
         """Room for a result, (N, width) of float32 on the CPU: in memory when it is small, else in a file."""
-        size = self.num_nodes * width * 4
-        if size <= self.memory_bytes:
-            return torch.empty(self.num_nodes, width)
-        try:
-            with tempfile.TemporaryFile(dir=self.folder) as file:
-                file.truncate(size)
-                return torch.from_numpy(np.memmap(file, dtype=np.float32, mode="r+", shape=(self.num_nodes, width)))
-        except OSError as error:
-            raise StorageError(f"cannot make a file of {size:,} bytes for embeddings: {error}") from error
+        return empty_mapped(
+            self.num_nodes, width, dtype=torch.float32, memory_bytes=self.memory_bytes, folder=self.folder
+        )

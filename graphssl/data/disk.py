@@ -16,7 +16,7 @@ from torch_geometric.data.graph_store import EdgeAttr, EdgeLayout
 from graphssl.data.disk_format import check_files, map_array, read_manifest
 from graphssl.errors import ConfigurationError, CorruptFileError, InvalidGraphError
 from graphssl.ops import gcn_degree
-from graphssl.ops.csr import CSR, DIRECTIONS
+from graphssl.ops.csr import CSR, DIRECTIONS, node_ranges
 
 __all__ = ["DiskGraph", "open_graph"]
 
@@ -141,10 +141,9 @@ class DiskGraph(FeatureStore, GraphStore):
         None where that is the number of edges plus 1: without weights and self-loops. Computed in blocks of nodes.
         """
         csr = self._in_csr
-        total, plain, start = torch.empty(self.num_nodes), csr.weight is None, 0
-        while start < self.num_nodes:
-            most = int(csr.ptr[start]) + DEGREE_BLOCK  # of entries; a node's own are taken together
-            stop = max(start + 1, int(torch.searchsorted(csr.ptr, most, right=True)) - 1)
+        total, plain = torch.empty(self.num_nodes), csr.weight is None
+        for nodes in node_ranges(csr.ptr, DEGREE_BLOCK):
+            start, stop = nodes.start, nodes.stop
             first, last = int(csr.ptr[start]), int(csr.ptr[stop])
             row = torch.repeat_interleave(torch.arange(stop - start), csr.ptr[start : stop + 1].diff())
             col = csr.neighbour[first:last].long() - start
@@ -152,7 +151,6 @@ class DiskGraph(FeatureStore, GraphStore):
             inside = torch.where(row == col, col, row + (stop - start))  # what is no loop comes from elsewhere
             weight = None if csr.weight is None else csr.weight[first:last]
             total[start:stop] = gcn_degree(torch.stack([inside, row]), 2 * (stop - start), weight)[: stop - start]
-            start = stop
         return None if plain else total
 
     # What PyG asks a feature store

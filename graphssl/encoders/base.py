@@ -31,6 +31,11 @@ class Encoder(nn.Module):
     in_channels: int
     out_channels: int
 
+    @property
+    def needs_whole_graph(self) -> str:
+        """Why the encoder cannot go through the graph in blocks of nodes, with what to do instead; empty if it can."""
+        return ""
+
     def forward(self, data: Data) -> Tensor:
         """Representations of all nodes, shape ``(N, D)``."""
         raise NotImplementedError

@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphssl.data import NodeBlocks
-from graphssl.encoders.base import Layer
-from graphssl.encoders.norms import GraphNorm
+from graphssl.encoders.base import Encoder, Layer
 from graphssl.errors import ConfigurationError, InvalidGraphError
 
 if TYPE_CHECKING:
     from graphssl.encoders.stack import Stack
 
-__all__ = ["encode_in_blocks"]
+__all__ = ["encode_in_blocks", "whole_graph_reason"]
+
+
+def whole_graph_reason(method: nn.Module) -> str:
+    """Why a method cannot embed a graph in blocks of nodes: the first of its encoders' reasons; empty if it can."""
+    encoders = (module for module in method.modules() if isinstance(module, Encoder))
+    return next(filter(None, (encoder.needs_whole_graph for encoder in encoders)), "")
 
 
 @torch.no_grad()
@@ -31,8 +36,8 @@ def encode_in_blocks(stack: Stack, graph: NodeBlocks) -> Tensor:
     """
     if stack.training:
         raise ConfigurationError("blocks of nodes are for inference: call eval() first, or train on sampled batches")
-    if any(isinstance(module, GraphNorm) for module in stack.modules()):
-        raise ConfigurationError("norm='graph' needs all nodes at once: embed the whole graph, or use norm='batch'")
+    if stack.needs_whole_graph:
+        raise ConfigurationError(stack.needs_whole_graph)
     if graph.source.num_features != stack.in_channels:
         raise InvalidGraphError(
             f"expected node features of shape (N, {stack.in_channels}), got {graph.source.num_features} columns"

@@ -34,6 +34,14 @@ class External(Encoder):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.takes = _parameters(module)
 
+    @property
+    def needs_whole_graph(self) -> str:
+        """A module of the user's always does."""
+        return (
+            f"{type(self.module).__name__} cannot be taken apart into layers, which embedding in blocks needs: "
+            "use an encoder by name (gcn, gin, sage, gat, mlp), or embed the whole graph, without batch_size"
+        )
+
     def reset_parameters(self) -> None:
         """Draw the module's parameters anew."""
         reset = getattr(self.module, "reset_parameters", None)
@@ -50,10 +58,7 @@ class External(Encoder):
             If the module returns anything but one tensor of that shape, or is to go through blocks of nodes.
         """
         if isinstance(data, NodeBlocks):
-            raise ConfigurationError(
-                f"{type(self.module).__name__} cannot be taken apart into layers, which embedding in blocks needs: "
-                "use an encoder by name (gcn, gin, sage, gat, mlp), or embed the whole graph, without batch_size"
-            )
+            raise ConfigurationError(self.needs_whole_graph)
         out = self.module(data) if self.takes == ("data",) else self._call(data)
         name = type(self.module).__name__
         if not isinstance(out, Tensor):

@@ -13,7 +13,7 @@ from graphssl.data import NodeBlocks
 from graphssl.encoders.activations import make_activation
 from graphssl.encoders.base import Encoder, Layer, linear, node_features
 from graphssl.encoders.blockwise import encode_in_blocks
-from graphssl.encoders.norms import NoNorm, make_norm
+from graphssl.encoders.norms import GraphNorm, NoNorm, make_norm
 from graphssl.encoders.sampled import keep_reachable, num_seeds
 from graphssl.errors import ConfigurationError, InvalidGraphError, unknown_name
 
@@ -109,6 +109,13 @@ class Stack(Encoder):
             if skip:
                 same = width_in == width_out
                 self.skips.append(nn.Identity() if same else nn.Linear(width_in, width_out, bias=False))
+
+    @property
+    def needs_whole_graph(self) -> str:
+        """Whether a layer normalises over all nodes of the graph."""
+        if any(isinstance(module, GraphNorm) for module in self.modules()):
+            return "norm='graph' needs all nodes at once: embed the whole graph, or use norm='batch'"
+        return ""
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew and forget the running statistics."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,10 +13,22 @@ from torch import Tensor
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops.adjacency import check_edges
+from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
-__all__ = ["CSR"]
+__all__ = ["CSR", "node_ranges"]
 
 DIRECTIONS = ("out", "in")
+BLOCK = 2**20  # entries that are added up together
+
+
+def node_ranges(ptr: Tensor, entries: int) -> Iterator[slice]:
+    """Consecutive nodes that have about so many entries together, all of each node's; ``ptr`` is (N + 1,)."""
+    start, nodes = 0, ptr.numel() - 1
+    while start < nodes:
+        most = int(ptr[start]) + entries
+        stop = max(start + 1, int(torch.searchsorted(ptr, most, right=True)) - 1)
+        yield slice(start, stop)
+        start = stop
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +132,23 @@ class CSR:
 
     @cached_property
     def cumulative(self) -> Tensor | None:
-        """Sums of the weights of a node's entries up to and with each one, float64 (E,); None without weights."""
+        """Sums of the weights of a node's entries up to and with each one, float64 (E,); None without weights.
+
+        Beyond 256 MiB a file without a name, mapped into memory: weights of a graph on disk are not in memory either.
+        """
         if self.weight is None:
             return None
-        total = self.weight.double().cumsum(0)
-        before = torch.cat([total.new_zeros(1), total])[self.ptr[:-1]]  # (N,)
-        return total - torch.repeat_interleave(before, self.ptr.diff())
+        if self.device.type == "cpu":
+            sums = empty_mapped(self.num_edges, dtype=torch.float64, memory_bytes=DEFAULT_MEMORY)
+        else:
+            sums = torch.empty(self.num_edges, dtype=torch.float64, device=self.device)
+        for nodes in node_ranges(self.ptr, BLOCK):
+            ptr = self.ptr[nodes.start : nodes.stop + 1]
+            first, last = int(ptr[0]), int(ptr[-1])
+            total = self.weight[first:last].double().cumsum(0)
+            before = torch.cat([total.new_zeros(1), total])[ptr[:-1] - first]
+            sums[first:last] = total - torch.repeat_interleave(before, ptr.diff())
+        return sums
 
     @cached_property
     def is_symmetric(self) -> bool:

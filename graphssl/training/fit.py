@@ -15,6 +15,7 @@ from torch import nn
 from torch_geometric.data import Data
 
 from graphssl.data import check_graph, graph_source, resolve_features, with_features
+from graphssl.encoders.blockwise import whole_graph_reason
 from graphssl.errors import ConfigurationError, unknown_name
 from graphssl.method import Method, Recipe, create_method, method_options, method_recipes
 from graphssl.registry import METHODS
@@ -137,12 +138,18 @@ class Fitted:
     device: str | torch.device
 
     def embed(self, data: Any = None) -> np.ndarray:
-        """Embeddings as float32, shape (N, D) or (G, D): of the training data, or of other data."""
+        """Embeddings as float32, shape (N, D) or (G, D): of the training data, or of other data.
+
+        With ``batch_size``, in blocks of nodes. A graph in memory is embedded whole where the encoder needs it
+        (``norm="graph"``, a PyG module).
+        """
         if data is None:
             data = self.data
         elif self.method.reads_features:
             data = with_features(_readable(data), self.settings.features)
         batch_size = self.settings.training.get("batch_size")
+        if isinstance(data, Data) and whole_graph_reason(self.method):
+            batch_size = None
         return embed_data(self.method, data, batch_size=batch_size, device=self.device).float().numpy()
 
 

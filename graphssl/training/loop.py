@@ -18,6 +18,7 @@ from torch_geometric.data import Data
 
 from graphssl.data import NodeBlocks, check_graph
 from graphssl.data.blocks import DEFAULT_MEMORY
+from graphssl.encoders.blockwise import whole_graph_reason
 from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
 from graphssl.method import Method, seeded
 from graphssl.training.batches import Batches, GraphBatches, is_graph_list, node_batches, without_labels
@@ -102,7 +103,8 @@ def train(
     NonFiniteLossError
         At the first NaN or infinite loss; names the step and the last good checkpoint.
     ConfigurationError
-        Settings out of range, or a checkpoint made with other settings.
+        Settings out of range, a checkpoint made with other settings, or a graph that is read in batches and an encoder
+        that :func:`embed_data` could not take through blocks of it (``norm="graph"``, a PyG module).
     """
     if steps is not None and epochs is not None:
         raise ConfigurationError("give steps or epochs, not both")
@@ -208,6 +210,10 @@ def _batches(
         return GraphBatches(data, batch_size=batch_size, seed=seed)
     if batch_size is None:
         raise ConfigurationError(f"a {type(data).__name__} is read in batches: give batch_size, such as 1024")
+    if not isinstance(data, Data) and whole_graph_reason(method):  # what is trained could not be embedded
+        raise ConfigurationError(
+            f"a {type(data).__name__} is embedded in blocks of nodes: {whole_graph_reason(method)}"
+        )
     return node_batches(data, method=method, batch_size=batch_size, num_neighbors=num_neighbors, seed=seed)
 
 
@@ -264,6 +270,8 @@ def embed_data(
     ------
     InvalidGraphError
         If the embedding is not finite.
+    ConfigurationError
+        If blocks are asked for, and the encoder needs the whole graph (``norm="graph"``, a PyG module).
     """
     target = resolve_device(device)
     method.to(target)

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 from graphssl.data import graph_of_node, num_graphs
 from graphssl.ops import segment_reduce
 from graphssl.registry import VIEWS
+from graphssl.views._degrees import thin_degrees
 from graphssl.views._remember import remembered
 from graphssl.views.base import check_probability, edge_index_of, features_of, random_uniform, zero_where
 from graphssl.views.centrality import Centrality, check_centrality, node_centrality, structure_of
@@ -62,7 +63,9 @@ class AdaptiveDropEdges:
         if self.p == 0:
             return copy_graph(data)
         uniform = random_uniform(edge_index.size(1), device=edge_index.device, generator=generator)
-        return take_edges(data, uniform >= self.probabilities(data))
+        p = self.probabilities(data)
+        kept = uniform >= p
+        return take_edges(thin_degrees(data, kept, p, generator=generator), kept)
 
     def probabilities(self, data: Data) -> Tensor:
         """The probability of each edge to be dropped, (E,) float64."""

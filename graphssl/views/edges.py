@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from graphssl.data import graph_of_node, num_graphs
 from graphssl.registry import VIEWS
+from graphssl.views._degrees import extend_degrees, thin_degrees
 from graphssl.views._remember import remembered
 from graphssl.views.base import (
     check_generator,
@@ -37,6 +38,12 @@ class DropEdges:
         Drop or keep both directions of an edge, and its duplicates, together. The default treats
         every column of ``edge_index`` on its own, as the code of GRACE and BGRL does.
 
+    Notes
+    -----
+    A sampled batch stands for a larger graph, whose other edges are dropped, too: ``in_degree`` and ``norm_degree``
+    become those of the graph with fewer edges, so that a layer gives on average what it gives of the view of the whole
+    graph. ``docs/samplers.md`` says how close.
+
     References
     ----------
     .. [1] Zhu et al. Deep Graph Contrastive Representation Learning (GRACE). 2020. arXiv:2006.04131, section 3.2.1.
@@ -53,7 +60,8 @@ class DropEdges:
         edge_index_of(data)
         if self.p == 0:
             return copy_graph(data)
-        return take_edges(data, kept_edges(data, self.p, undirected=self.undirected, generator=generator))
+        kept = kept_edges(data, self.p, undirected=self.undirected, generator=generator)
+        return take_edges(thin_degrees(data, kept, self.p, generator=generator), kept)
 
 
 @VIEWS.register("add-edges", example={"p": 0.3}, identity={"p": 0.0}, adds_edges=True)
@@ -71,6 +79,11 @@ class AddEdges:
         New edges as a fraction of the graph's edges.
     undirected : bool
         Add ``round(p * E / 2)`` pairs of opposite edges instead.
+
+    Notes
+    -----
+    In a sampled batch E counts the sampled edges, and both ends are nodes of the batch: a node is given fewer new
+    edges than in the whole graph, and each stands for itself alone.
     """
 
     p: float
@@ -119,8 +132,9 @@ class PerturbEdges:
         edge_index_of(data)
         if self.p == 0:
             return copy_graph(data)
-        kept = kept_edges(data, self.p, undirected=self.undirected, generator=generator).nonzero().view(-1)
-        return _with_new_edges(data, kept, self.p, undirected=self.undirected, generator=generator)
+        kept = kept_edges(data, self.p, undirected=self.undirected, generator=generator)
+        data = thin_degrees(data, kept, self.p, generator=generator)
+        return _with_new_edges(data, kept.nonzero().view(-1), self.p, undirected=self.undirected, generator=generator)
 
 
 def kept_edges(data: Data, p: float | Tensor, *, undirected: bool, generator: torch.Generator | None) -> Tensor:
@@ -167,6 +181,7 @@ def _with_new_edges(data: Data, kept: Tensor, p: float, *, undirected: bool, gen
     if undirected:
         new, donor = torch.cat([new, new.flip(0)], dim=1), donor.repeat(2)
 
+    data = extend_degrees(data, kept, new, donor)
     index, ends = torch.cat([kept, donor]), torch.cat([edge_index[:, kept], new], dim=1)
     if graphs > 1:
         by_graph = order_by_group(graph[ends[0]])

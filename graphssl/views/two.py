@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphssl.errors import ConfigurationError
+from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.views.combine import Compose
 from graphssl.views.edges import DropEdges
 from graphssl.views.features import MaskFeatureColumns
@@ -54,10 +54,18 @@ def align_rows(z1: Tensor, graph1: Data, z2: Tensor, graph2: Data) -> tuple[Tens
     -------
     tuple of two tensors, shape (M, D)
         The inputs themselves when no view removed a node.
+
+    Raises
+    ------
+    InvalidGraphError
+        If the views have no node in common.
     """
     id1, id2 = graph1.get("n_id"), graph2.get("n_id")
     if id1 is id2 or (id1 is not None and id2 is not None and id1.shape == id2.shape and torch.equal(id1, id2)):
         return z1, z2
     id1 = torch.arange(z1.size(0), device=z1.device) if id1 is None else id1[: z1.size(0)]
     id2 = torch.arange(z2.size(0), device=z2.device) if id2 is None else id2[: z2.size(0)]
-    return z1[torch.isin(id1, id2)], z2[torch.isin(id2, id1)]
+    z1, z2 = z1[torch.isin(id1, id2)], z2[torch.isin(id2, id1)]
+    if z1.size(0) == 0:
+        raise InvalidGraphError("expected two views with nodes in common, got none: drop fewer nodes, or use one view")
+    return z1, z2

@@ -26,7 +26,8 @@ class RandomWalkSubgraph:
     neighbours of what it has visited, until it holds ``max(1, round(ratio * n))`` of the graph's n
     nodes or its component is exhausted. What is kept is therefore connected (edges count in both directions);
     a disconnected graph may keep fewer nodes, and only ``ratio = 1`` keeps a graph as it is, disconnected or not.
-    The result carries ``n_id``, see :class:`graphssl.views.View`.
+    The result carries ``n_id``, see :class:`graphssl.views.View`. In a sampled batch the walk starts at the first
+    seed, so that any two views share a row.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ class RandomWalkSubgraph:
             return copy_graph(data)
         graph, graphs = graph_of_node(data), num_graphs(data)
         uniform = random_uniform(2, num_nodes(data), device=edge_index.device, generator=generator, dtype=torch.float64)
+        if "batch_size" in data:  # of a sampled batch
+            uniform[0, :1] = 1.0
         lottery = segment_reduce(uniform[0], graph, graphs, "max")  # (G,)
         start = uniform[0] == lottery[graph]  # (N,)
         waiting = -torch.log1p(-uniform[1])

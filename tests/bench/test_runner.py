@@ -33,6 +33,16 @@ def test_plan_has_every_control_for_each_data_set_encoder_and_seed():
     assert {job.label() for job in jobs if job.method == "untrained"} == {"gcn", "gin"}
 
 
+def test_encoders_are_left_out_for_methods_that_take_none():
+    jobs = plan(["deepwalk", "dgi"], {"karate": "kmeans"}, encoders=["gcn", "gin"], seeds=2)
+    labels = {name: [job.label() for job in jobs if job.method == name] for name in ("deepwalk", "dgi", "untrained")}
+    assert labels["deepwalk"] == ["none"] * 2
+    assert labels["dgi"] == labels["untrained"] == ["gcn", "gcn", "gin", "gin"]
+    alone = plan(["deepwalk"], {"karate": "kmeans"}, encoders=["gcn", "gin"], seeds=1)
+    assert [(job.method, job.label()) for job in alone[2:]] == [("untrained", "none"), ("deepwalk", "none")]
+    assert alone == plan(["deepwalk"], {"karate": "kmeans"}, seeds=1)
+
+
 def test_a_configuration_tells_everything_but_seed_and_device():
     job = Job("dgi", "karate", "kmeans", options=SMALL, max_steps=2)
     config = job.config()

@@ -99,6 +99,19 @@ def test_compare_writes_results_and_report_and_leaves_out_what_does_not_fit(tmp_
     assert len(read_results(tmp_path)) == rows
 
 
+def test_compare_leaves_encoders_out_for_a_method_that_takes_none_and_says_so(tmp_path):
+    arguments = ["--methods", "deepwalk,dgi", "--datasets", "karate", "--encoders", "gcn,mlp", "--out", tmp_path]
+    result = call("compare", *arguments, "--max-steps", "1", "--device", "cpu", "--json")
+    names = [(row["method"], row["encoder"]) for row in json.loads(result.stdout) if row["metric"] == "nmi"]
+    trained = {(method, encoder) for method in ("untrained", "dgi") for encoder in ("gcn", "mlp")}
+    assert len(names) == len(set(names))
+    assert set(names) == trained | {("deepwalk", "none"), ("raw", "none"), ("propagated", "none")}
+    assert "left out: the encoders of 'deepwalk'" in result.stderr
+    report = (tmp_path / "report.md").read_text()
+    assert "One row for all of gcn, mlp, as they take no encoder by name: deepwalk." in report
+    assert "| deepwalk |" in report
+
+
 def test_report_is_written_again(tmp_path):
     from graphssl.bench import Job, run
 
@@ -158,6 +171,7 @@ def test_embed_whole_graphs(tmp_path):
         (["embed", "dgi", "karrate", "--out", "z.npz"], "did you mean 'karate'"),
         (["compare", "--methods", "graphcl", "--datasets", "karate", "--out", "x"], "level"),
         (["compare", "--methods", "", "--datasets", "karate", "--out", "x"], "at least one"),
+        (["run", "deepwalk", "karate", "--encoder", "gcn"], "--encoder"),
         (["cmpare"], "compare"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

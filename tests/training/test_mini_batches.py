@@ -214,11 +214,47 @@ def test_the_default_stream_is_left_alone_and_seeds_decide(small):
     assert runs[0].history.loss == runs[1].history.loss != runs[2].history.loss
 
 
-def test_norm_over_the_graph_trains_and_embeds_whole_only(small):
-    fitted = fit("grace", small, options={**SMALL, "norm": "graph"}, max_steps=2, batch_size=16, device="cpu")
+class Refusing(graphssl.Method):
+    """Its encoder is any; nothing of it may be used."""
+
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def loss(self, batch):
+        raise AssertionError("training began")
+
+
+def encoders_of_whole_graphs():
+    yield "norm='graph'", graphssl.encoders.build_encoder("gcn", 6, hidden_channels=8, norm="graph")
+    yield "GCN cannot be taken apart", graphssl.encoders.as_encoder(GCN(6, 8, num_layers=2))
+
+
+def test_training_that_could_not_be_embedded_is_refused_before_it_starts(small, tmp_path):
+    disk = write_graph(tmp_path / "g", small)
+    settings = dict(steps=1, batch_size=16, num_neighbors=[3, 3], device="cpu")
+    for reason, encoder in encoders_of_whole_graphs():
+        for data in (disk, (disk, disk), stores(small)):
+            with pytest.raises(ConfigurationError, match=f"embedded in blocks of nodes: {reason}"):
+                train(Refusing(encoder), data, **settings)
+        with pytest.raises(AssertionError, match="training began"):
+            train(Refusing(encoder), small, **settings)  # it can be embedded whole
     with pytest.raises(ConfigurationError, match="norm='graph'"):
-        fitted.embed()
-    assert embed_data(fitted.method, small, device="cpu").shape[0] == 61
+        fit("grace", disk, options={**SMALL, "norm": "graph"}, batch_size=16, device="cpu")
+
+
+def test_a_graph_in_memory_is_embedded_whole_where_the_encoder_needs_it(small, tmp_path):
+    training = {"num_neighbors": [3, 3], "steps": 2}
+    for encoder, options in ((None, {**SMALL, "norm": "graph"}), (GCN(6, 8, num_layers=2), {})):
+        fitted = fit("grace", small, encoder=encoder, options=options, training=training, batch_size=16, device="cpu")
+        whole = embed_data(fitted.method, small, device="cpu")
+        for result in (fitted.embed(), fitted.embed(small)):
+            np.testing.assert_array_equal(result, whole.numpy())
+        for blocks in ({"batch_size": 16}, {"memory_bytes": 1000}):
+            with pytest.raises(ConfigurationError, match="whole graph"):
+                embed_data(fitted.method, small, device="cpu", **blocks)
+        with pytest.raises(ConfigurationError, match="whole graph"):
+            fitted.embed(write_graph(tmp_path / f"g{len(options)}", small))
 
 
 def test_refused(small, tmp_path):
