@@ -286,7 +286,7 @@ RECIPES = {
     # What the encoder that comes with the package was trained with, see benchmarks/gcc.py.
     "gcc-small": Recipe(
         options=dict(momentum=None, walk_length=128),
-        training={**_TRAINING, "steps": 1000, "batch_size": 256},
+        training={**_TRAINING, "steps": 3000, "batch_size": 256},
         source="the paper's end-to-end variant with shorter walks and training: minutes on one core; walks of 128 "
         "moves rather than 64 by validation inside the training folds of the airports",
     ),
