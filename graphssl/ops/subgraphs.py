@@ -10,8 +10,9 @@ from torch import Tensor
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops._subgraphs_torch import egos_torch, lists_torch
+from graphssl.ops._walks_torch import walks_torch
 from graphssl.ops.csr import CSR
-from graphssl.ops.walks import check_walk, walk_keys, walks_torch
+from graphssl.ops.walks import check_walk, walk_keys
 
 __all__ = ["Subgraphs", "ego_nets", "induced_subgraphs", "trace_subgraphs", "walk_subgraphs"]
 
