@@ -13,7 +13,7 @@ from graphssl.ops.stream import scaled, stream_keys, uniform
 __all__ = ["second_order_torch", "trials", "walks_torch"]
 
 _MOVES = 16  # whose random numbers are computed together
-_CANDIDATES = 2**13  # that second-order walks try at once
+_CANDIDATES = 2**14  # that second-order walks try at once
 
 
 def walks_torch(
@@ -49,14 +49,15 @@ def second_order_torch(
         before, at = pick(trace, place - 1), pick(trace, place)
         begin, end = pick(ptr, at), pick(ptr[1:], at)
         own = stream_keys(pick(keys, walk), move).unsqueeze(1)
-        width = max(1, min(_CANDIDATES // walk.numel(), enough))
+        width = max(1, min(_CANDIDATES // walk.numel(), enough // 16))  # so many are refused in 1 of 10 cases at most
         trial = tried.unsqueeze(1) + torch.arange(width, device=at.device)  # (walks, width)
         entry, can_move = _draw(cumulative, begin.unsqueeze(1), end.unsqueeze(1), uniform(own, 2 * trial))
         x = _at(neighbour, entry)
         odds = uniform(own, 2 * trial + 1) * most
         is_back = x == before.unsqueeze(1)
         taken = (odds < least) ^ (is_back & ((odds < least) ^ (odds < back)))
-        open_ = (~is_back & (odds >= least) & (odds < larger)).view(-1).nonzero().squeeze(1)
+        undecided = ~is_back & (odds >= least) & (odds < larger) & (taken.cumsum(1) == 0)
+        open_ = undecided.view(-1).nonzero().squeeze(1)
         source = pick(before, open_ // width)
         taken.view(-1)[open_] = _has_edge(ptr, neighbour, source, pick(x.view(-1), open_)) == (far < 1)
         alone = _at(neighbour, begin) == _at(neighbour, end - 1)
