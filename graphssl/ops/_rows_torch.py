@@ -23,10 +23,10 @@ def ragged(begin: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
 
 def bisect(values: Tensor, begin: Tensor, end: Tensor, wanted: Tensor, *, right: bool = False) -> Tensor:
     """The first place in [begin, end) whose value is at least ``wanted`` (``right``: above it); ``end`` without one."""
-    low, wanted = begin, wanted.to(values.dtype)
+    low, last, wanted = begin, (end - 1).clamp(min=0), wanted.to(values.dtype)
     for bit in reversed(range(int((end - begin).max()).bit_length() if begin.numel() else 0)):
         middle = low + (2**bit - 1)
-        value = pick(values, middle.clamp(max=values.numel() - 1))
+        value = pick(values, torch.minimum(middle, last))
         passed = (middle < end) & (value <= wanted if right else value < wanted)
         low = low.add(passed, alpha=2**bit)
     return low
