@@ -77,9 +77,7 @@ class StructureEncoder(nn.Module):
     The input and every layer's output are summed over the nodes and mapped linearly; a code is the sum of these maps.
     """
 
-    def __init__(
-        self, layers: Stack, degree_channels: int, max_degree: int, out_channels: int, dropout: float
-    ) -> None:
+    def __init__(self, layers: Stack, degree_channels: int, max_degree: int, out_channels: int, dropout: float) -> None:
         super().__init__()
         self.degrees = nn.Embedding(max_degree + 1, degree_channels)
         self.layers, self.dropout, self.widths = layers, dropout, list(layers.widths)

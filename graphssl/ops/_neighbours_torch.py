@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from graphssl.ops._rows_torch import pick, ragged
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import below, stream_keys, uniform
 
@@ -60,7 +62,7 @@ def draw(
     csr: CSR, u: Tensor, s: Tensor, keys: Tensor, hop: int, fanout: int, replace: bool, limit: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One hop for nodes u in the trees of seeds s: of each draw its place in u, its entry and its node."""
-    key = stream_keys(stream_keys(keys, torch.full_like(keys, hop))[s], u)
+    key = stream_keys(stream_keys(keys, torch.full_like(keys, hop)), u, s)
     owner, entry = _entries(csr, u, key, fanout, replace, None if limit is None else limit[s])
     return owner, entry, csr.neighbour[entry].long()
 
@@ -91,8 +93,7 @@ def _entries(
 
 def _ranges(count: Tensor) -> tuple[Tensor, Tensor]:
     """0, ..., count[i] - 1 for each i, one after the other, and the i of each."""
-    owner = torch.repeat_interleave(torch.arange(count.numel(), device=count.device), count)
-    return owner, torch.arange(owner.numel(), device=count.device) - (count.cumsum(0) - count)[owner]
+    return ragged(torch.zeros_like(count), count)
 
 
 def _uniform_ranks(key: Tensor, count: Tensor, fanout: int, replace: bool) -> tuple[Tensor, Tensor]:
@@ -140,17 +141,30 @@ def _weighted_ranks(csr: CSR, key: Tensor, start: Tensor, degree: Tensor, fanout
 def _weighted_subset(weight: Tensor, key: Tensor, start: Tensor, degree: Tensor, fanout: int) -> tuple[Tensor, Tensor]:
     """Without replacement: the smallest of exponential numbers with the weights as rates."""
     owner, rank = _ranges(degree)
-    rate = weight[start[owner] + rank].double()
-    owner, rank, rate = owner[rate > 0], rank[rate > 0], rate[rate > 0]
+    rate = pick(weight, pick(start, owner) + rank).double()
+    some = rate.nonzero().squeeze(1)
+    owner, rank, rate = pick(owner, some), pick(rank, some), pick(rate, some)
     count = torch.bincount(owner, minlength=degree.numel())
     if fanout < 0 or int(count.max() if count.numel() else 0) <= fanout:
         return owner, rank
-    waiting = _minus_log(1 - uniform(key[owner], rank)) / rate
-    order = waiting.argsort(stable=True)
-    order = order[owner[order].argsort(stable=True)]  # by owner, the shortest first, of equal ones the first entry
-    place = torch.arange(order.numel(), device=order.device) - (count.cumsum(0) - count)[owner[order]]
-    kept = order[place < fanout].sort().values
-    return owner[kept], rank[kept]
+    number = uniform(pick(key, owner), rank)
+    # The time that so many are expected to come in: nearly always it is enough, and few are left to sort.
+    total = torch.zeros_like(degree, dtype=torch.float64).index_add_(0, owner, rate)
+    limit = torch.where(count > 4 * fanout + 16, (3 * fanout + 16) / total, math.inf)
+    while True:
+        early = (number <= rate * pick(limit, owner)).nonzero().squeeze(1)  # -log(1 - u) >= u
+        waiting, of = _minus_log(1 - pick(number, early)) / pick(rate, early), pick(owner, early)
+        sure = torch.bincount(of[waiting <= 0.99 * pick(limit, of)], minlength=degree.numel())  # 0.99: of rounding
+        too_few = (sure < fanout) & limit.isfinite()
+        if not bool(too_few.any()):
+            break
+        limit = torch.where(too_few, math.inf, limit)
+    order = waiting.view(torch.int64).argsort(stable=True)  # numbers >= 0 are in the order of their bits
+    order = pick(order, pick(of, order).argsort(stable=True))  # by node, the shortest first, of equal ones the first
+    size = torch.bincount(of, minlength=degree.numel())
+    place = torch.arange(order.numel(), device=order.device) - pick(size.cumsum(0) - size, of)
+    kept = pick(early, order[place < fanout].sort().values)
+    return pick(owner, kept), pick(rank, kept)
 
 
 def _minus_log(x: Tensor) -> Tensor:
@@ -164,5 +178,6 @@ def _minus_log(x: Tensor) -> Tensor:
     square = f * f
     series = torch.full_like(f, 1 / 21)
     for odd in range(19, 0, -2):
-        series = series * square + 1 / odd
+        series *= square
+        series += 1 / odd
     return -(exponent.double() * 0.6931471805599453 + 2 * f * series)

@@ -50,8 +50,10 @@ class Subgraphs:
     @property
     def batch(self) -> Tensor:
         """Which subgraph each node is in, int64 (M,)."""
-        count = torch.arange(self.ptr.numel() - 1, device=self.ptr.device)
-        return torch.repeat_interleave(count, self.ptr.diff(), output_size=self.node.numel())
+        # The number of subgraphs that end before each node. Not by repeat_interleave: it wakes torch's threads for any
+        # size, and these spin for milliseconds on the cores where the next batch is to be sampled.
+        nodes = self.node.numel()
+        return torch.bincount(self.ptr[1:-1], minlength=nodes + 1)[:nodes].cumsum(0)
 
 
 def induced_subgraphs(csr: CSR, node: Tensor, ptr: Tensor) -> Subgraphs:

@@ -9,12 +9,11 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
+from graphssl.ops._walks_torch import second_order_torch, trials, walks_torch
 from graphssl.ops.csr import CSR
-from graphssl.ops.stream import below, stream_keys, uniform
+from graphssl.ops.stream import stream_keys
 
 __all__ = ["default_streams", "random_walks", "walk_keys"]
-
-_CANDIDATES = 2**13  # that second-order walks try at once in the torch tier
 
 backend.declare("random_walks", cpp={torch.int32}, triton={torch.int32})
 
@@ -146,7 +145,7 @@ def _random_walks(
     tier = backend.choose("random_walks", neighbour)
     if tier != "cpp":
         if second_order:
-            return _second_order_torch(ptr, neighbour, cumulative, seeds, keys, length, back, far)
+            return second_order_torch(ptr, neighbour, cumulative, seeds, keys, length, back, far)
         if tier == "triton":
             from graphssl.ops.triton.walks import random_walks as by_triton
 
@@ -155,7 +154,7 @@ def _random_walks(
     out = seeds.new_empty(seeds.size(0), length + 1)
     args = ptr, neighbour, cumulative, seeds, keys, out, seeds.size(0), length
     if second_order:
-        native.call("node2vec_walks", *args, back, far, _trials(back, far), native.threads())
+        native.call("node2vec_walks", *args, back, far, trials(back, far), native.threads())
     else:
         native.call("random_walks", *args, float(restart), native.threads())
     return out
@@ -167,92 +166,3 @@ def _(
     restart: float, back: float, far: float,
 ) -> Tensor:  # fmt: skip
     return seeds.new_empty(seeds.size(0), length + 1)
-
-
-def _trials(back: float, far: float) -> int:
-    """After so many candidates the probability that all were refused is below 2^-53."""
-    least = min(1.0, back, far) / max(1.0, back, far)
-    return 1 if least == 1 else min(2**31, 1 + math.ceil(53 * math.log(2) / -math.log1p(-least)))
-
-
-def walks_torch(
-    ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int, restart: float
-) -> Tensor:
-    """Walks with restart, all seeds at once, move by move."""
-    at, trace = seeds, [seeds]
-    for t in range(length):
-        start = torch.where(uniform(keys, 2 * t) < restart, seeds, at) if restart > 0 and t > 0 else at
-        entry = _draw(ptr, cumulative, start, keys, 2 * t + 1)
-        at = torch.where(entry >= 0, _at(neighbour, entry), seeds if restart > 0 else at)
-        trace.append(at)
-    return torch.stack(trace, dim=1)
-
-
-def _second_order_torch(
-    ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int, back: float,
-    far: float,
-) -> Tensor:  # fmt: skip
-    """node2vec: all walks try some candidates, those that refused theirs try the next ones, and more at once."""
-    trace = walks_torch(ptr, neighbour, cumulative, seeds, keys, min(1, length), 0.0)
-    out = torch.cat([trace, seeds.new_empty(seeds.numel(), max(0, length - 1))], dim=1)
-    least, larger, most, trials = min(1.0, far), max(1.0, far), max(1.0, back, far), _trials(back, far)
-    for t in range(1, length):
-        at = out[:, t]
-        out[:, t + 1] = at  # where there is no candidate
-        alone = _at(neighbour, ptr[at]) == _at(neighbour, ptr[at + 1] - 1)
-        waiting = (ptr[at + 1] > ptr[at]).nonzero().squeeze(1)
-        own, tried = stream_keys(keys, torch.full_like(keys, t)), 0
-        while waiting.numel() > 0 and tried < trials:
-            width = max(1, min(_CANDIDATES // waiting.numel(), trials - tried))
-            walk = waiting.repeat_interleave(width)
-            trial = torch.arange(tried, tried + width, device=at.device).repeat(waiting.numel())
-            entry = _draw(ptr, cumulative, at[walk], own[walk], 2 * trial)
-            x, before = _at(neighbour, entry), out[walk, t - 1]
-            place = uniform(own[walk], 2 * trial + 1) * most
-            taken = place < torch.where(x == before, back, least)
-            open_ = ((x != before) & (place >= least) & (place < larger)).nonzero().squeeze(1)
-            taken[open_] = _has_edge(ptr, neighbour, before[open_], x[open_]) == (far < 1)
-            taken |= alone[walk] | (trial + 1 == trials)
-            taken, x = (taken & (entry >= 0)).view(-1, width), x.view(-1, width)
-            chosen = taken.byte().argmax(1, keepdim=True)  # the first one
-            is_taken = taken.gather(1, chosen).squeeze(1)
-            out[waiting[is_taken], t + 1] = x.gather(1, chosen).squeeze(1)[is_taken]
-            waiting = waiting[~(is_taken | (entry.view(-1, width)[:, 0] < 0))]
-            tried += width
-    return out
-
-
-def _draw(ptr: Tensor, cumulative: Tensor | None, nodes: Tensor, keys: Tensor, counter: int | Tensor) -> Tensor:
-    """The entry of each node that its stream's number chooses; -1 where there is nothing to choose."""
-    begin, end = ptr[nodes], ptr[nodes + 1]
-    if cumulative is None:
-        return torch.where(end > begin, begin + below(keys, counter, (end - begin).clamp(min=1)), -1)
-    total = torch.where(end > begin, _at(cumulative, end - 1), 0.0)
-    place = uniform(keys, counter) * total
-    entry = bisect(cumulative, begin, torch.maximum(begin, end - 1), place, right=True)
-    return torch.where(total > 0, entry, -1)
-
-
-def _has_edge(ptr: Tensor, neighbour: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    end = ptr[source + 1]
-    entry = bisect(neighbour, ptr[source], end, target)
-    return (entry < end) & (_at(neighbour, entry) == target)
-
-
-def bisect(values: Tensor, begin: Tensor, end: Tensor, wanted: Tensor, *, right: bool = False) -> Tensor:
-    """The first place in [begin, end) whose value is at least ``wanted`` (``right``: above it); ``end`` without one."""
-    low, high = begin, end
-    for _ in range(int((end - begin).max()).bit_length() if begin.numel() else 0):
-        middle = (low + high) >> 1
-        value = _at(values, middle)
-        below_it = (low < high) & (value <= wanted if right else value < wanted)
-        low, high = torch.where(below_it, middle + 1, low), torch.where(below_it, high, middle)
-    return low
-
-
-def _at(values: Tensor, index: Tensor) -> Tensor:
-    """``values[index]``, anything where there is no such place; integers as int64."""
-    if values.numel() == 0:
-        values = values.new_zeros(1)
-    found = values[index.clamp(0, values.numel() - 1)]
-    return found if found.is_floating_point() else found.long()

@@ -1,6 +1,7 @@
 """Sampled neighbourhoods: their structure, their distributions, and the same bits from every tier."""
 
 import itertools
+import math
 from collections import Counter
 
 import networkx as nx
@@ -14,6 +15,7 @@ from tiers import TIERS, tier
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import _neighbours_torch, backend, sample_neighbours
 from graphssl.ops.csr import CSR
+from graphssl.ops.stream import stream_keys, uniform
 from graphssl.ops.walks import default_streams
 
 FIELDS = ("node", "row", "col", "entry", "edge", "batch", "num_sampled_nodes", "num_sampled_edges")
@@ -176,6 +178,21 @@ def test_weights_without_replacement():
     assert set(counts) == set(probability)
     wanted = sorted(probability)
     assert chisquare([counts[s] for s in wanted], [20_000 * probability[s] for s in wanted]).pvalue > 0.01
+
+
+@every_tier
+@pytest.mark.parametrize("each", [1, 5, 20, math.inf])
+def test_of_many_weights_the_first_times_are_drawn(name, each):
+    """Whatever their sizes: ``each`` weights within every power of ten."""
+    weight = 10.0 ** -(torch.arange(200) / each)
+    with tier(name):
+        found = sample_neighbours(star(200, weight=weight), torch.zeros(99, dtype=torch.long), [10], disjoint=True)
+    streams = torch.arange(99) * 2**32
+    keys = stream_keys(stream_keys(stream_keys(0, streams), torch.zeros_like(streams)), torch.zeros_like(streams))
+    some = weight.float().nonzero().squeeze(1)
+    waiting = -torch.log1p(-uniform(keys.unsqueeze(1), some)) / weight.float()[some].double()
+    first = some[waiting.topk(10, largest=False).indices].sort(1).values
+    assert torch.equal(found.entry.view(99, 10), first)
 
 
 @every_tier

@@ -17,7 +17,7 @@ _BLOCK = 64  # walks of a program: few, since each waits for memory at every mov
 def random_walks(
     ptr: Tensor, neighbour: Tensor, cumulative: Tensor | None, seeds: Tensor, keys: Tensor, length: int, restart: float
 ) -> Tensor:
-    """Walks of first order, the bits of :func:`graphssl.ops.walks.walks_torch`.
+    """Walks of first order, the bits of :func:`graphssl.ops._walks_torch.walks_torch`.
 
     Parameters
     ----------
