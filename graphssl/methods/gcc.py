@@ -285,7 +285,7 @@ RECIPES = {
     "gcc-small": Recipe(
         options=dict(momentum=None, walk_length=128, temperature=0.5),
         training={**_TRAINING, "steps": 1000, "batch_size": 256},
-        source="the paper's end-to-end variant with shorter walks and training: minutes on one core; walks of 128 moves "
-        "and the temperature by validation inside the training folds of airports and graphs, see benchmarks/results/gcc",
+        source="the paper's end-to-end variant with shorter walks and training: minutes on one core; walks of 128 "
+        "moves and the temperature by validation inside training folds, see benchmarks/results/gcc",
     ),
 }
