@@ -112,7 +112,7 @@ def airports() -> None:
 
 
 def graphs(names: list[str]) -> None:
-    """Judged on one split a seed. Rows of other data sets stay."""
+    """Judged on one split a seed; a file for each data set."""
     for name in names:
         listed = graphssl.load_dataset(name)
         plain = [bare(graph) for graph in listed]
@@ -125,11 +125,11 @@ def graphs(names: list[str]) -> None:
         for kind, seed, made in encoders():
             with torch.no_grad():
                 candidates.append((kind, seed, torch.cat([made.embed(batch) for batch in batches]).numpy()))
-        rows = [row for row in rows_of("graphs") if row["dataset"] != name]
+        rows: list[dict[str, Any]] = []
         for probe in GRAPH_PROBES[name]:
             for kind, seed, Z in sorted(candidates, key=lambda candidate: candidate[1]):
                 rows.append(judged(kind, seed, name, Z, listed, "tu-10fold", probe, [seed]))
-                save("graphs", rows)
+                save(f"graphs-{name}", rows)
 
 
 def judged(
@@ -237,8 +237,7 @@ def ship(seed: int) -> None:
 
 
 def rows_of(name: str) -> list[dict[str, Any]]:
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else []
+    return [row for path in sorted(RESULTS.glob(f"{name}*.json")) for row in json.loads(path.read_text())]
 
 
 def report() -> None:
