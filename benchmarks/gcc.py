@@ -281,12 +281,12 @@ authors' C = 1e5.
 `untrained` is the same network with random weights; `structural` is log degree, clustering, PageRank, core number and
 mean neighbour degree; `log sizes` the numbers of nodes and edges and the mean degree.
 
-How the recipe came about: `selection.csv` has the accuracy of inner folds, inside the training folds, for settings that
-were each trained once (airports: logistic regression with C = 1000; 1,000 graphs each of IMDB, PROTEINS and COLLAB by an
-SVM; a script that is not kept). A temperature of 0.5 was taken for it; at 0.07, four times the steps made nothing better.
-Walks of 128 moves rather than 64 were taken by validation earlier (USA 64.6 against 62.2, Brazil 68.2 against 69.9).
-That embeddings average over eight walks, and that walks of 256 in batches of 96 were given up, followed TEST scores of
-short runs on the airports: their rows are to that extent optimistic.
+How the recipe came about: `selection.csv` has the accuracy of inner folds, inside the training folds, for settings
+that were each trained once (airports: logistic regression with C = 1000; 1,000 graphs each of IMDB, PROTEINS and COLLAB
+by an SVM; a script that is not kept). A temperature of 0.5 was taken for it; at 0.07, four times the steps made nothing
+better. Walks of 128 moves rather than 64 were taken by validation earlier (USA 64.6 against 62.2, Brazil 68.2 against
+69.9). That embeddings average over eight walks, and that walks of 256 in batches of 96 were given up, followed TEST
+scores of short runs on the airports: their rows are to that extent optimistic.
 """
 CARD = """# gcc-small
 
@@ -297,7 +297,8 @@ without labels or features, on edges alone. `Embedder.from_pretrained("gcc-small
   ({nodes:,} nodes, {edges:,} edges), seed {seed}, {steps} steps of 256 nodes, {options},
   {minutes:.0f} minutes of CPU time. Made by `python benchmarks/gcc.py pretrain` and `ship`.
 - Never seen: the airports, IMDB, REDDIT and COLLAB. The length of its walks and the temperature were chosen on
-  validation labels inside training folds of some of them; other settings after test scores of short runs on the airports.
+  validation labels inside training folds of some of them; other settings after test scores of short runs on the
+  airports.
 - For: roles of nodes and the structure of graphs, where no features are at hand. It does not tell communities apart.
 - Data: Facebook pages and Twitch from MUSAE, Facebook-100, DBLP and Coauthor CS citation and co-author graphs, Open
   English WordNet (CC BY 4.0; credit Princeton WordNet and the Open English Wordnet team). The weights hold no rows of
