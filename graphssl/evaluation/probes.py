@@ -126,6 +126,8 @@ PROBES: dict[str, Callable[[], Probe]] = {
     "logistic": LinearProbe,
     # GCC's probes have a fixed C: appendix of Qiu et al. 2020, gcc/tasks of THUDM/GCC.
     "logistic-c1000": lambda: LinearProbe("logistic-c1000", grid=(1000.0,), scale="none", folds=2),
+    # Where the length of a row tells something, as in one column of log degrees.
+    "logistic-unscaled": lambda: LinearProbe("logistic-unscaled", scale="none"),
     "one-vs-rest": lambda: LinearProbe(
         "one-vs-rest", grid=tuple(2.0**k for k in range(-10, 10)), loss="one-vs-rest", penalise_bias=True
     ),

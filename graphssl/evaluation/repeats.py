@@ -56,8 +56,9 @@ def evaluate(
     encoder, recipe, options, max_steps, device
         For methods by name; see :func:`graphssl.training.fit`.
     probe : str, optional
-        Another probe than the protocol's: ``logistic``, ``one-vs-rest``, ``squared-hinge``, ``ridge``, ``svc``,
-        ``linear-svc``, ``knn``; ``logistic-c1000`` and ``svc-c1e5`` are GCC's, without a choice of C.
+        Another probe than the protocol's: ``logistic``, ``logistic-unscaled`` (rows as they are, not of unit length),
+        ``one-vs-rest``, ``squared-hinge``, ``ridge``, ``svc``, ``linear-svc``, ``knn``; ``logistic-c1000`` and
+        ``svc-c1e5`` are GCC's, without a choice of C.
 
     Returns
     -------
