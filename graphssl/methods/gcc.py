@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch_geometric.data import Batch, Data
 
 from graphssl.data import NodeBlocks, graph_source, num_nodes
-from graphssl.encoders import Stack, build_encoder
+from graphssl.encoders import Encoder, build_encoder
 from graphssl.errors import ConfigurationError
 from graphssl.functional import info_nce_loss, queue_info_nce_loss
 from graphssl.heads import EMA, Queue
@@ -74,15 +74,19 @@ class Pair:
 class StructureEncoder(nn.Module):
     """Eigenvectors, a degree embedding and a mark on the seed through a GIN: (G, D) of unit length.
 
-    The input and every layer's output are summed over the nodes and mapped linearly; a code is the sum of these maps.
+    The input and every layer's output, of these ``widths``, are summed over the nodes and mapped linearly; a code is the
+    sum of these maps.
     """
 
-    def __init__(self, layers: Stack, degree_channels: int, max_degree: int, out_channels: int, dropout: float) -> None:
+    def __init__(
+        self, layers: Encoder, widths: list[int], degree_channels: int, max_degree: int, out_channels: int,
+        dropout: float,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.degrees = nn.Embedding(max_degree + 1, degree_channels)
-        self.layers, self.dropout, self.widths = layers, dropout, list(layers.widths)
+        self.layers, self.dropout, self.widths = layers, dropout, widths
         self.readout = SumReadout()
-        self.heads = nn.ModuleList(nn.Linear(width, out_channels) for width in self.widths)
+        self.heads = nn.ModuleList(nn.Linear(width, out_channels) for width in widths)
 
     def forward(self, graphs: Structures) -> Tensor:
         """Codes of the graphs' seeds."""
@@ -264,14 +268,15 @@ class GCC(Method):
     ) -> GCC:
         """Build from options: a GIN of five layers of width 64; ``momentum=None`` trains end to end."""
         width = out_channels or hidden_channels
+        widths = [positional_channels + degree_channels + 1, *[hidden_channels] * num_layers]
         layers = build_encoder(
-            encoder, positional_channels + degree_channels + 1, hidden_channels=hidden_channels, num_layers=num_layers,
+            encoder, widths[0], hidden_channels=hidden_channels, num_layers=num_layers,
             activation=activation, jumping="cat",
             options={"inner_norm": True, "norm_first": True} if encoder == "gin" else None,
             **(encoder_options or {}),
         )  # fmt: skip
         return cls(
-            StructureEncoder(layers, degree_channels, max_degree, width, dropout), walk_length=walk_length,
+            StructureEncoder(layers, widths, degree_channels, max_degree, width, dropout), walk_length=walk_length,
             restart_prob=restart_prob, positional_channels=positional_channels, temperature=temperature,
             momentum=momentum, queue_size=queue_size, out_channels=width, views=views,
         )  # fmt: skip
