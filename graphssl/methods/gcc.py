@@ -74,8 +74,8 @@ class Pair:
 class StructureEncoder(nn.Module):
     """Eigenvectors, a degree embedding and a mark on the seed through a GIN: (G, D) of unit length.
 
-    The input and every layer's output, of these ``widths``, are summed over the nodes and mapped linearly; a code is the
-    sum of these maps.
+    The input and every layer's output, of these ``widths``, are summed over the nodes and mapped linearly; a code is
+    the sum of these maps.
     """
 
     def __init__(
