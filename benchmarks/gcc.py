@@ -280,6 +280,7 @@ networks, DBLP, Coauthor CS and WordNet; never on the airports, IMDB, REDDIT or 
 (`logistic-c1000`, the authors' C) and with C chosen inside the training folds (`logistic-unscaled`). Graphs: on one
 such split, by logistic regression and by an SVM with C chosen inside (`svc`, this project's own protocol) and, on IMDB,
 with the authors' C = 1e5.
+Similarity search: johns-hopkins55 and dblp are among the graphs of the pre-training, whole.
 `untrained` is the same network with random weights; `structural` is log degree, clustering, PageRank, core number and
 mean neighbour degree; `log sizes` the numbers of nodes and edges and the mean degree.
 
