@@ -23,6 +23,20 @@ def accuracy(embedding: np.ndarray, labels: np.ndarray) -> float:
     return float(cross_val_score(LogisticRegression(max_iter=500), scaled, labels, cv=3).mean())
 
 
+def accuracy_of_few(embedding: np.ndarray, labels: np.ndarray, count: int = 5) -> float:
+    """Of all other rows, with ``count`` labelled rows of each class; mean over ten draws of these."""
+    scaled = (embedding - embedding.mean(0)) / (embedding.std(0) + 1e-6)
+    scores = []
+    for draw in range(10):
+        order = np.random.default_rng(draw).permutation(len(labels))
+        train = np.concatenate([order[labels[order] == c][:count] for c in np.unique(labels)])
+        test = np.setdiff1d(order, train)
+        scores.append(
+            LogisticRegression(max_iter=500).fit(scaled[train], labels[train]).score(scaled[test], labels[test])
+        )
+    return float(np.mean(scores))
+
+
 def mean_accuracy(name: str, data, labels: np.ndarray, max_steps: int, **settings) -> float:
     options = ENCODER if "hidden_channels" in method_options(name) else TABLE
     runs = (fit(name, data, options=options, max_steps=max_steps, seed=s, device="cpu", **settings) for s in SEEDS)
@@ -87,14 +101,15 @@ def test_node_methods(name: str, communities: Data) -> None:
 
 @pytest.mark.parametrize("name", STRUCTURAL)
 def test_structural_methods(name: str, motifs_on_a_ring: Data) -> None:
+    """With few labels: given two thirds of them, random layers that see degrees and eigenvectors are enough here."""
     labels = motifs_on_a_ring.y.numpy()
 
     def score(steps: int, seed: int) -> float:
         options = {"momentum": None, "walk_length": 32}
         run = fit(name, motifs_on_a_ring, options=options, max_steps=steps, batch_size=64, seed=seed, device="cpu")
-        return accuracy(run.embed(), labels)
+        return accuracy_of_few(run.embed(), labels)
 
-    assert np.mean([score(60, seed) for seed in SEEDS]) > np.mean([score(0, seed) for seed in SEEDS]) + 0.02
+    assert np.mean([score(60, seed) for seed in SEEDS]) > np.mean([score(0, seed) for seed in SEEDS]) + 0.05
 
 
 @pytest.mark.parametrize("name", graphssl.list_methods(level="graph"))
