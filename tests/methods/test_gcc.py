@@ -253,3 +253,24 @@ def test_fine_tuning_learns_from_training_labels_alone() -> None:
     assert np.array_equal(predicted, predict(other))
     with pytest.raises(ConfigurationError, match="two rows"):
         predict(y, batch_size=1)
+
+
+def test_a_code_is_the_sum_of_linear_maps_of_the_summed_input_and_layers() -> None:
+    method = made(**E2E).eval()
+    encoder, graphs = method.encoder, pairs(example_graph(), method)[0].query
+    with torch.no_grad():
+        codes = encoder(graphs)
+        degree = torch.bincount(graphs.edge_index[1], minlength=graphs.batch.numel())
+        mark = torch.zeros(degree.numel(), 1)
+        mark[graphs.seed] = 1
+        h = torch.cat([graphs.position, encoder.degrees(degree), mark], dim=1)
+        x = Data(edge_index=graphs.edge_index)
+        parts = [h]
+        for layer in range(2):
+            h = encoder.layers.layer(layer, h, x)
+            assert (h >= 0).all()  # ReLU comes last
+            parts.append(h)
+        for graph in range(graphs.seed.numel()):
+            inside = graphs.batch == graph
+            code = sum(head(part[inside].sum(0)) for head, part in zip(encoder.heads, parts, strict=True))
+            assert torch.allclose(codes[graph], code / code.norm(), atol=1e-5)
