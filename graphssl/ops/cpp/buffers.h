@@ -1,8 +1,10 @@
-// Where subgraphs are built: arrays that grow, and the places of a subgraph's nodes.
+// Where subgraphs are built: arrays that grow, and the nodes of a subgraph with their places.
 #pragma once
 #include "marks.h"
 
 namespace {
+
+constexpr int64_t FEW = 64;  // nodes that a subgraph has room for at first
 
 // Memory that grows and keeps its contents; false when there is none.
 template <typename T> struct Array {
@@ -74,6 +76,49 @@ struct Places {
     }
 
     void put(int64_t i, int32_t v, int64_t place) { slot.data[i] = ((uint64_t(v) + 1) << 32) | uint64_t(place); }
+
+    // Those of n nodes, with room for `expected`.
+    bool fill(const int32_t* node, int64_t n, int64_t expected) {
+        if (!reset(expected)) return false;
+        for (int64_t k = 0; k < n; ++k) put(find(node[k]), node[k], k);
+        return true;
+    }
+};
+
+// Collects the nodes of one subgraph after the other.
+struct Nodes {
+    Array<int32_t>& all;
+    Places places;
+    int64_t first = 0;  // of the present subgraph
+
+    explicit Nodes(Array<int32_t>& all) : all(all) {}
+    ~Nodes() { free(places.slot.data); }
+
+    int64_t count() const { return all.size - first; }
+    int32_t* node() const { return all.data + first; }
+
+    bool start() {
+        first = all.size;
+        return places.reset(FEW);
+    }
+
+    // A node, unless it is there already.
+    bool add(int32_t v) {
+        int64_t i = places.find(v);
+        if (places.slot.data[i]) return true;
+        if (4 * count() >= places.slot.size) {
+            if (!places.fill(node(), count(), 2 * count())) return false;
+            i = places.find(v);
+        }
+        places.put(i, v, count());
+        return all.push(v);
+    }
+
+    // Keep the first `kept` nodes.
+    bool shorten(int64_t kept) {
+        all.size = first + kept;
+        return places.fill(node(), kept, kept);
+    }
 };
 
 }  // namespace

@@ -3,12 +3,7 @@
 // Logarithms and exponentials are base 2. Numbers are handled a register at a time, as wide as the instruction set's.
 #pragma once
 #include "common.h"
-#if defined(__AVX512F__)
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // false alarms in the headers of GCC 12
-#endif
-#include <immintrin.h>
-#endif
+#include "intrinsics.h"
 
 namespace {
 

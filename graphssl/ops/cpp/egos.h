@@ -1,6 +1,7 @@
 // The nodes around a seed, by breadth-first search.
 #pragma once
-#include "builder.h"
+#include "buffers.h"
+#include "walk.h"
 
 namespace {
 
@@ -29,9 +30,9 @@ void select(int64_t* value, int64_t c, int64_t k) {
 }
 
 // Keep `room` >= 1 of the nodes from place `hop` on, those whose streams of the key have the smallest keys.
-bool thin(Builder& builder, int64_t hop, int64_t room, uint64_t key) {
-    const int64_t found = builder.nodes() - hop;
-    int32_t* node = builder.piece.node.data + builder.first;
+bool thin(Nodes& nodes, int64_t hop, int64_t room, uint64_t key) {
+    const int64_t found = nodes.count() - hop;
+    int32_t* node = nodes.node();
     int64_t* value = static_cast<int64_t*>(malloc(size_t(found) * sizeof(int64_t)));
     if (!value) return false;
     for (int64_t i = 0; i < found; ++i) value[i] = int64_t(stream_key(key, uint64_t(node[hop + i])));
@@ -41,24 +42,22 @@ bool thin(Builder& builder, int64_t hop, int64_t room, uint64_t key) {
     int64_t kept = hop;
     for (int64_t i = hop; i < hop + found && kept < hop + room; ++i)
         if (int64_t(stream_key(key, uint64_t(node[i]))) <= limit) node[kept++] = node[i];
-    builder.piece.node.size = builder.first + kept;
-    return builder.refill(kept);
+    return nodes.shorten(kept);
 }
 
 // All nodes within `hops` steps of the seed, in the order in which they are found; at most `most`.
-bool search_breadth_first(const Graph& graph, Builder& builder, int32_t seed, int64_t hops, int64_t most,
-                          uint64_t key) {
-    if (!builder.start(1) || !builder.add(seed)) return false;
+bool search_breadth_first(const Graph& graph, Nodes& nodes, int32_t seed, int64_t hops, int64_t most, uint64_t key) {
+    if (!nodes.start() || !nodes.add(seed)) return false;
     int64_t begin = 0;
     for (int64_t hop = 0; hop < hops; ++hop) {
-        const int64_t end = builder.nodes();
+        const int64_t end = nodes.count();
         if (begin == end || end >= most) break;
         for (int64_t i = begin; i < end; ++i) {
-            const int64_t u = builder.node()[i];
+            const int64_t u = nodes.node()[i];
             for (int64_t e = graph.ptr[u]; e < graph.ptr[u + 1]; ++e)
-                if (!builder.add(graph.neighbour[e])) return false;
+                if (!nodes.add(graph.neighbour[e])) return false;
         }
-        if (builder.nodes() > most) return thin(builder, end, most - end, key);
+        if (nodes.count() > most) return thin(nodes, end, most - end, key);
         begin = end;
     }
     return true;

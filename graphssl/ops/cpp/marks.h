@@ -1,9 +1,7 @@
 // Is this node in the set, and where does it stand in that row? For many nodes side by side.
 #pragma once
 #include "common.h"
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
+#include "intrinsics.h"
 
 namespace {
 

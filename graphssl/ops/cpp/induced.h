@@ -1,4 +1,4 @@
-// Builds subgraphs: their nodes, each once, and all edges between them.
+// The edges between the nodes of a subgraph.
 #pragma once
 #include "buffers.h"
 #include "marks.h"
@@ -9,16 +9,17 @@ namespace {
 constexpr int64_t BLOCK = 512;  // entries scanned at a time
 constexpr int64_t LINE = 16;    // entries in a line of memory
 constexpr int64_t TURNS = 8;    // groups of searches that take their steps in turns
-constexpr int64_t AHEAD = 8;    // lines of a row fetched in advance
-constexpr double PROBE = 2;     // what a step of a binary search costs, in entries scanned
+constexpr int64_t LINES = 8;    // of the next row, fetched in advance
+constexpr int64_t AHEAD = 8;   // nodes whose rows begin to be fetched in advance
+constexpr double PROBE = 4;     // what a step of a binary search costs, in entries scanned
 
 // A node to be looked up in the row of a hub.
 struct Pair {
     int32_t hub, place;
 };
 
-// Makes the subgraphs of one piece, one after the other.
-struct Builder {
+// Finds the edges between the nodes of one subgraph after the other.
+struct Induced {
     const Graph& graph;
     const bool symmetric;  // with every entry (u, v) there is one (v, u)
     Piece& piece;
@@ -28,10 +29,12 @@ struct Builder {
     Array<int32_t> last, before; // the edges into a place: the last one found, and for each edge the one before
     Array<Pair> partner;         // hubs, and what is to be looked up in their rows: whole groups of SIDE
     Array<Edge> searched;        // edges found in the hubs' rows
-    int64_t first = 0, first_edge = 0;
+    int64_t first = 0, m = 0;    // the present subgraph: its first node in the piece, and how many it has
+    int64_t first_edge = 0;
+    int64_t fetched = 0;         // nodes of the piece whose rows are on their way
 
-    Builder(const Graph& graph, bool symmetric, Piece& piece) : graph(graph), symmetric(symmetric), piece(piece) {}
-    ~Builder() {
+    Induced(const Graph& graph, bool symmetric, Piece& piece) : graph(graph), symmetric(symmetric), piece(piece) {}
+    ~Induced() {
         free(places.slot.data);
         free(hub.data);
         free(last.data);
@@ -40,54 +43,37 @@ struct Builder {
         free(searched.data);
     }
 
-    int64_t nodes() const { return piece.node.size - first; }
     const int32_t* node() const { return piece.node.data + first; }
 
-    // Start a subgraph that will have `expected` nodes, or more.
-    bool start(int64_t expected) {
-        first = piece.node.size;
-        first_edge = piece.edge.size;
-        return places.reset(expected) && piece.node.more(expected);
-    }
-
-    // A node, unless it is there already.
-    bool add(int32_t v) {
-        int64_t i = places.find(v);
-        if (places.slot.data[i]) return true;
-        if (4 * nodes() >= places.slot.size) {
-            if (!refill(places.slot.size)) return false;
-            i = places.find(v);
-        }
-        places.put(i, v, nodes());
-        return piece.node.push(v);
-    }
-
-    // Room for the places of so many nodes, and those of the present ones.
-    bool refill(int64_t expected) {
-        if (!places.reset(expected)) return false;
-        for (int64_t k = 0; k < nodes(); ++k) places.put(places.find(node()[k]), node()[k], k);
-        return true;
-    }
-
-    // All edges between the nodes, by source and then in the topology's order. Short rows are scanned for nodes of the
-    // subgraph. In the rows of hubs the nodes are looked up: all of them, or in a symmetric graph only the other hubs
-    // and those whose own row holds the hub.
-    bool induce() {
-        const int64_t m = nodes();
-        for (int64_t k = 0; k < m; ++k) {
-            marks.set(node()[k]);
-            const int32_t* row = graph.neighbour + graph.ptr[node()[k]];
+    // Fetch the rows of all nodes of the piece up to number `end`, and where those after them begin.
+    void fetch(int64_t end) {
+        const int32_t* node = piece.node.data;
+        for (; fetched < end && fetched < piece.node.size; ++fetched) {
+            if (fetched + AHEAD < piece.node.size) __builtin_prefetch(graph.ptr + node[fetched + AHEAD]);
+            const int32_t* row = graph.neighbour + graph.ptr[node[fetched]];
             __builtin_prefetch(row);
             __builtin_prefetch(row + LINE);
         }
+    }
+
+    // All edges between the next `count` nodes, by source and then in the topology's order. Short rows are scanned for
+    // nodes of the subgraph. In the rows of hubs the nodes are looked up: all of them, or in a symmetric graph only the
+    // other hubs and those whose own row holds the hub.
+    bool add(int64_t count) {
+        first += m;
+        m = count;
+        first_edge = piece.edge.size;
+        if (!places.fill(node(), m, m)) return false;
+        for (int64_t k = 0; k < m; ++k) marks.set(node()[k]);
         hub.size = searched.size = 0;
         bool done = true;
         for (int64_t k = 0; k < m && done; ++k) {
+            fetch(first + k + AHEAD);
             if (k + 1 < m) {
                 const int32_t* row = graph.neighbour + graph.ptr[node()[k + 1]];
-                for (int64_t line = 2; line < AHEAD; ++line) __builtin_prefetch(row + line * LINE);
+                for (int64_t line = 2; line < LINES; ++line) __builtin_prefetch(row + line * LINE);
             }
-            done = is_hub(graph.degree(node()[k]), m) ? hub.push(int32_t(k)) : scan(k);
+            done = is_hub(graph.degree(node()[k])) ? hub.push(int32_t(k)) : scan(k);
         }
         for (int64_t k = 0; k < m; ++k) marks.clear(node()[k]);
         if (!done || hub.size == 0) return done;
@@ -99,7 +85,7 @@ struct Builder {
     }
 
     // Is a row of that many entries cheaper to search than to scan?
-    bool is_hub(int64_t degree, int64_t m) const {
+    bool is_hub(int64_t degree) const {
         const int64_t probes = 64 - __builtin_clzll(uint64_t(degree) | 1), looked_up = symmetric ? SIDE + m / 8 : m;
         return double(degree) > PROBE * double(probes * looked_up) && degree <= INT32_MAX;
     }
@@ -127,8 +113,8 @@ struct Builder {
     bool chain_by_target() {
         const int64_t edges = piece.edge.size - first_edge;
         last.size = before.size = 0;
-        if (!last.more(nodes()) || !before.more(edges)) return false;
-        for (int64_t k = 0; k < nodes(); ++k) last.data[k] = -1;
+        if (!last.more(m) || !before.more(edges)) return false;
+        for (int64_t k = 0; k < m; ++k) last.data[k] = -1;
         for (int64_t i = 0; i < edges; ++i) {
             int32_t& newest = last.data[piece.edge.data[first_edge + i].target];
             before.data[i] = newest;
@@ -140,7 +126,7 @@ struct Builder {
     // The nodes that can be in the row of hub k, each once.
     bool choose_partners(int64_t k) {
         const int64_t begin = partner.size;
-        if (!partner.more(nodes() + SIDE)) return false;
+        if (!partner.more(m + SIDE)) return false;
         auto choose = [&](int64_t place) { partner.data[partner.size++] = {int32_t(k), int32_t(place)}; };
         if (symmetric) {
             for (int64_t i = 0; i < hub.size; ++i) choose(hub.data[i]);
@@ -151,7 +137,7 @@ struct Builder {
                 newest = source;
             }
         } else {
-            for (int64_t i = 0; i < nodes(); ++i) choose(i);
+            for (int64_t i = 0; i < m; ++i) choose(i);
         }
         while ((partner.size - begin) % SIDE) partner.data[partner.size++] = {int32_t(k), -1};
         return true;
