@@ -60,6 +60,8 @@ class DiskGraph(FeatureStore, GraphStore):
     undirected : bool
     y : Tensor or None
         Labels, one row a node.
+    edge_attr : Tensor or None
+        Attributes of the edges, one entry or row an edge, by number of the edge.
 
     Notes
     -----
@@ -86,6 +88,9 @@ class DiskGraph(FeatureStore, GraphStore):
         self.y = self._map(files, "y.npy") if "y.npy" in files else None
         if self.y is not None and self.y.size(0) != self.num_nodes:
             raise self._differs("labels")
+        self.edge_attr = self._map(files, "edge_attr.npy") if "edge_attr.npy" in files else None
+        if self.edge_attr is not None and self.edge_attr.size(0) != self.num_edges:
+            raise self._differs("edge attributes")
 
     def gather(self, rows: Tensor) -> Tensor:
         """Features of some nodes, in their order: float32 ``(B, F)``, in memory.
@@ -128,7 +133,7 @@ class DiskGraph(FeatureStore, GraphStore):
         CSR
             Numbers of edges are their places in the outgoing CSR, in both directions. An undirected graph has one CSR
             for both: an incoming entry then has the number of the edge in the other direction, which has the same
-            weight and time.
+            weight, time and attributes.
         """
         if direction not in DIRECTIONS:
             raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")

@@ -10,7 +10,6 @@ import numpy as np
 
 from graphssl.data.disk import DiskGraph, open_graph
 from graphssl.data.disk_sources import (
-    StoredArray,
     TextFormat,
     edge_list_format,
     edges_of_text,
@@ -43,9 +42,10 @@ def convert_edge_list(
         - ``.csv``, ``.tsv``, ``.txt``, also with ``.gz``: an edge list, written as for
           :func:`graphssl.data.read_graph_file`, but nodes are whole numbers and stay as they are.
         - A folder of OGB, or its folder ``raw``: ``edge.csv.gz`` and, where they are, ``num-node-list.csv.gz``,
-          ``node-feat.csv.gz``, ``node-label.csv.gz``; one graph.
+          ``node-feat.csv.gz``, ``node-label.csv.gz``, ``edge-feat.csv.gz``; one graph.
         - ``.npz``, or a folder of ``.npy`` files: ``edge_index`` (2, E), and optionally ``edge_weight``, ``time``,
-          ``x``, ``y``, ``num_nodes``; a single ``.npy`` file is ``edge_index``. Arrays must be stored row by row.
+          ``edge_attr``, ``x``, ``y``, ``num_nodes``; a single ``.npy`` file is ``edge_index``. Arrays must be stored
+          row by row.
     folder : path
         Where to; must not exist, or be empty.
     undirected : bool, optional
@@ -114,7 +114,39 @@ def _from_ogb(writer: GraphWriter, raw: Path, block_bytes: int) -> None:
         for block in table_of_text(labels, np.float64, block_bytes):
             block = block.astype(np.int64 if whole else np.float32)
             writer.add_labels(block[:, 0] if block.shape[1] == 1 else block)
-    _edges_of_text(writer, raw / "edge.csv.gz", TextFormat(",", None, 0, None), block_bytes)
+    form, path = TextFormat(",", None, 0, None), raw / "edge-feat.csv.gz"
+    if not path.is_file():
+        _edges_of_text(writer, raw / "edge.csv.gz", form, block_bytes)
+        return
+    attributes = _Rows(table_of_text(path, np.float32, block_bytes), path)
+    for edges, _ in edges_of_text(raw / "edge.csv.gz", form, block_bytes):
+        writer.add_edges(edges, attr=attributes.next(edges.shape[1]))
+    attributes.finish()
+
+
+class _Rows:
+    """Rows of a table that comes in blocks, as many at a time as are asked for."""
+
+    def __init__(self, blocks: Iterator[np.ndarray], path: Path) -> None:
+        self._blocks, self._path, self._taken = blocks, path, 0
+        self._left: list[np.ndarray] = []
+
+    def next(self, count: int) -> np.ndarray:
+        while sum(map(len, self._left)) < count:
+            block = next(self._blocks, None)
+            if block is None:
+                found = self._taken + sum(map(len, self._left))
+                raise CorruptFileError(f"{self._path} has {found} rows, fewer than there are edges: one row an edge")
+            self._left.append(block)
+        rows = np.concatenate(self._left)
+        self._left, self._taken = [rows[count:]], self._taken + count
+        return rows[:count]
+
+    def finish(self) -> None:
+        if any(len(rows) for rows in self._left) or next(self._blocks, None) is not None:
+            raise CorruptFileError(
+                f"{self._path} has more than {self._taken} rows, the number of edges: one row an edge"
+            )
 
 
 def _from_arrays(writer: GraphWriter, path: Path, block_bytes: int) -> None:
@@ -131,22 +163,20 @@ def _from_arrays(writer: GraphWriter, path: Path, block_bytes: int) -> None:
         if name in arrays:
             for block in arrays[name].rows(block_bytes):
                 take(block)
-    count, size = edges.shape[1], max(1, block_bytes // 32)
-    values = {key: arrays[name] for key, name in (("weight", "edge_weight"), ("time", "time")) if name in arrays}
+    count = edges.shape[1]
+    names = {"weight": "edge_weight", "time": "time", "attr": "edge_attr"}
+    values = {key: arrays[name] for key, name in names.items() if name in arrays}
     for name, value in values.items():
-        if value.shape not in ((count,), (count, 1)):
+        if value.shape[:1] != (count,):
             raise InvalidGraphError(f"{path}: expected one {name} for each of {count} edges, got shape {value.shape}")
+    size = max(1, block_bytes // (32 + sum(value.row_bytes for value in values.values())))
     for sources, targets, *rest in zip(
         edges.numbers(0, count, size),
         edges.numbers(count, 2 * count, size),
-        *_columns(values, count, size),
+        *(value.rows_by(size) for value in values.values()),
         strict=True,
     ):
         writer.add_edges(np.stack([sources, targets]), **dict(zip(values, rest, strict=True)))
-
-
-def _columns(values: dict[str, StoredArray], count: int, size: int) -> list[Iterator[np.ndarray]]:
-    return [value.numbers(0, count, size) for value in values.values()]
 
 
 def _set_num_nodes(writer: GraphWriter, count: int, path: Path) -> None:

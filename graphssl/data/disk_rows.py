@@ -8,7 +8,15 @@ from torch import Tensor
 from graphssl.data.disk_format import ArrayStream
 from graphssl.errors import InvalidGraphError
 
-__all__ = ["RowPointers", "edge_values", "float_rows", "merge_equal", "node_pairs"]
+__all__ = [
+    "RowPointers",
+    "both_directions",
+    "edge_attributes",
+    "edge_values",
+    "float_rows",
+    "merge_equal",
+    "node_pairs",
+]
 
 _SLAB = 1 << 16  # pointers made at a time
 
@@ -39,7 +47,7 @@ class RowPointers:
 
 
 def merge_equal(records: np.ndarray) -> np.ndarray:
-    """One record for each pair (and time, when there is one), with the largest of their weights."""
+    """One record for each pair (and time, when there is one): the first, with the largest of their weights."""
     names = [name for name in ("first", "second", "time") if name in (records.dtype.names or ())]
     if "time" in names:
         records = records[np.lexsort(tuple(records[name] for name in reversed(names)))]
@@ -76,6 +84,14 @@ def node_pairs(edge_index: Tensor | np.ndarray, num_nodes: int | None, before: i
     return pairs
 
 
+def both_directions(pairs: np.ndarray, values: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Each edge and then its reverse, loops once: of equal edges, the same one comes first in both directions."""
+    kept = np.ones(2 * pairs.shape[1], dtype=bool)
+    kept[1::2] = pairs[0] != pairs[1]
+    ends = np.stack([pairs, pairs[::-1]], axis=2).reshape(2, -1)
+    return ends[:, kept], {name: np.repeat(value, 2, axis=0)[kept] for name, value in values.items()}
+
+
 def edge_values(values: Tensor | np.ndarray, name: str, count: int, before: int) -> np.ndarray:
     """Weights or times of the edges of a block: ``(B,)``.
 
@@ -97,7 +113,29 @@ def edge_values(values: Tensor | np.ndarray, name: str, count: int, before: int)
         if wrong.any():
             at = int(np.flatnonzero(wrong)[0])
             raise InvalidGraphError(f"edge {before + at} has the weight {array[at]}: expected finite weights >= 0")
-    return array
+    return array.astype(np.float32 if name == "weight" else np.int64, copy=False)
+
+
+def edge_attributes(values: Tensor | np.ndarray, name: str, count: int, before: int) -> np.ndarray:
+    """Attributes of the edges of a block, ``(B,)`` or ``(B, K)``: integers as int64, others as float32.
+
+    Raises
+    ------
+    InvalidGraphError
+        If there is not one row for each edge, or an entry is no number, NaN or infinite.
+    """
+    array = _array(values)
+    if array.ndim not in (1, 2) or len(array) != count or array.dtype.kind not in "biuf" or 0 in array.shape[1:]:
+        raise InvalidGraphError(
+            f"expected {name} as numbers of shape (B,) or (B, K), B = {count} edges, got {array.dtype} of {array.shape}"
+        )
+    with np.errstate(over="ignore"):
+        stored = array.astype(np.float32 if array.dtype.kind == "f" else np.int64, copy=False)
+    wrong = ~np.isfinite(stored.reshape(count, -1)).all(axis=1)
+    if wrong.any():
+        at = before + int(np.flatnonzero(wrong)[0])
+        raise InvalidGraphError(f"{name} has NaN or infinite entries at edge {at}: impute them")
+    return stored
 
 
 def float_rows(block: Tensor | np.ndarray, dtype: str, columns: int | None, before: int) -> np.ndarray:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["EdgeSorter"]
+__all__ = ["EdgeSorter", "Fields"]
 
 _BUCKETS = 128
 _CELLS = 1 << 14
-Fields = tuple[tuple[str, Any], ...]
+Fields = Mapping[str, tuple[Any, tuple[int, ...]]]  # type and shape of each, by name
 
 
 class EdgeSorter:
@@ -27,7 +27,7 @@ class EdgeSorter:
     ----------
     path : Path
         Name that the temporary files begin with.
-    fields : tuple of (name, dtype)
+    fields : Fields
         Values that each pair carries.
     memory_bytes : int
         Bound of the memory that sorting takes. Copies of a single pair are always sorted together.
@@ -40,7 +40,9 @@ class EdgeSorter:
     def __init__(self, path: Path, fields: Fields, memory_bytes: int) -> None:
         self._path = path
         self._pairs_only = not fields
-        self._record = np.dtype([("first", "<i4"), ("second", "<i4"), *fields])
+        self._record = np.dtype(
+            [("first", "<i4"), ("second", "<i4"), *((name, *field) for name, field in fields.items())]
+        )
         # keys, their order and what sorting takes; records, their sorted copy, and as much for whoever reads them
         self.capacity = max(1, memory_bytes // (48 + 5 * self._record.itemsize))
         self._spill = open(path, "wb")  # noqa: SIM115 (closed by chunks or abandon)

@@ -193,11 +193,19 @@ class StoredArray:
         except NPZ_ERRORS as error:
             raise corrupt(self.path, error) from error
 
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
     def rows(self, block_bytes: int) -> Iterator[np.ndarray]:
         """Rows, about ``block_bytes`` of them at a time."""
-        row = int(np.prod(self.shape[1:], dtype=np.int64))
-        size = max(1, block_bytes // max(1, row * self.dtype.itemsize))
-        for block in self.numbers(0, self.shape[0] * row, size * max(1, row)):
+        return self.rows_by(max(1, block_bytes // max(1, self.row_bytes)))
+
+    def rows_by(self, count: int) -> Iterator[np.ndarray]:
+        """Rows, ``count`` at a time."""
+        row = self.row_bytes // self.dtype.itemsize
+        for block in self.numbers(0, self.shape[0] * row, count * max(1, row)):
             yield block.reshape(-1, *self.shape[1:])
 
 
@@ -208,7 +216,7 @@ def stored_arrays(path: Path) -> dict[str, StoredArray]:
     ------
     CorruptFileError, InvalidGraphError
     """
-    names = ("edge_index", "edge_weight", "time", "x", "y", "num_nodes")
+    names = ("edge_index", "edge_weight", "time", "edge_attr", "x", "y", "num_nodes")
     if path.is_dir():
         files = {name: path / f"{name}.npy" for name in names if (path / f"{name}.npy").is_file()}
     elif path.suffix.lower() == ".npy":

@@ -17,8 +17,16 @@ from typing_extensions import Self
 from graphssl.data.check import check_graph
 from graphssl.data.disk import DiskGraph, open_graph
 from graphssl.data.disk_format import ArrayStream, new_folder, storage_errors, write_manifest
-from graphssl.data.disk_rows import RowPointers, edge_values, float_rows, merge_equal, node_pairs
-from graphssl.data.disk_sort import EdgeSorter
+from graphssl.data.disk_rows import (
+    RowPointers,
+    both_directions,
+    edge_attributes,
+    edge_values,
+    float_rows,
+    merge_equal,
+    node_pairs,
+)
+from graphssl.data.disk_sort import EdgeSorter, Fields
 from graphssl.data.graphs import num_nodes as count_nodes
 from graphssl.errors import ConfigurationError, InvalidGraphError
 
@@ -26,7 +34,6 @@ __all__ = ["GraphWriter", "write_graph"]
 
 MEMORY_BYTES = 256 << 20
 SHARD_ROWS = 1 << 20
-VALUES = {"weight": np.float32, "time": np.int64}
 
 
 def write_graph(
@@ -44,8 +51,8 @@ def write_graph(
     folder : path
         Must not exist, or be empty.
     data : Data
-        ``edge_index``, and where there are such: ``x``, ``edge_weight``, ``time`` (one entry an edge), ``y`` (one row a
-        node). Other tensors are not written.
+        ``edge_index``, and where there are such: ``x``, ``y`` (one row a node), ``edge_weight``, ``time``,
+        ``edge_attr`` (one entry or row an edge). Other tensors are not written.
     undirected, dtype, shard_rows
         As in :class:`GraphWriter`.
 
@@ -60,7 +67,8 @@ def write_graph(
             writer.add_features(data.x)
         if data.get("y") is not None:
             writer.add_labels(data.y)
-        writer.add_edges(data.edge_index, weight=data.get("edge_weight"), time=data.get("time"))
+        given = {"weight": data.get("edge_weight"), "time": data.get("time"), "attr": data.get("edge_attr")}
+        writer.add_edges(data.edge_index, **given)
     return open_graph(folder)
 
 
@@ -77,7 +85,7 @@ class GraphWriter:
         N, below 2^31. Default: the rows of the features or labels, else the largest node of an edge plus 1.
     undirected : bool
         Store both directions of each edge, self-loops once; edges between the same nodes (and with the same time, when
-        edges have one) are one edge, with the largest of their weights.
+        edges have one) are one edge, with the largest of their weights and the attributes of the first.
     dtype : str
         ``float32`` or ``float16``: how features are stored.
     shard_rows : int
@@ -123,7 +131,7 @@ class GraphWriter:
         self._stack = ExitStack()
         self._arrays: dict[str, ArrayStream] = {}
         self._sorter: EdgeSorter | None = None
-        self._values: tuple[str, ...] = ()
+        self._fields: Fields = {}  # what edges carry
         self._rows, self._columns, self._edges, self._largest = 0, 0, 0, -1
 
     def __enter__(self) -> Self:
@@ -163,31 +171,37 @@ class GraphWriter:
         *,
         weight: Tensor | np.ndarray | None = None,
         time: Tensor | np.ndarray | None = None,
+        attr: Tensor | np.ndarray | None = None,
     ) -> None:
         """Take edges: integers of shape (2, B), and for each a finite weight >= 0 and an integer time, or not.
+
+        ``attr``, their ``edge_attr``, are finite numbers of shape (B,) or (B, K), kept as int64 or float32.
 
         Raises
         ------
         InvalidGraphError, StorageError
         """
         pairs = node_pairs(edge_index, self.num_nodes, self._edges)
-        given = {name: value for name, value in (("weight", weight), ("time", time)) if value is not None}
-        values = {name: edge_values(value, name, pairs.shape[1], self._edges) for name, value in given.items()}
+        given = {"weight": weight, "time": time, "attr": attr}
+        values = {
+            name: (edge_attributes if name == "attr" else edge_values)(value, name, pairs.shape[1], self._edges)
+            for name, value in given.items()
+            if value is not None
+        }
+        fields = {name: (value.dtype, value.shape[1:]) for name, value in values.items()}
         if self._sorter is None:
-            self._values = tuple(values)
+            self._fields = fields
             with storage_errors(self.folder):
-                self._sorter = self._new_sorter("out")
-        elif self._values != tuple(values):
-            have, came = (" and ".join(names) or "neither weight nor time" for names in (self._values, tuple(values)))
-            raise InvalidGraphError(f"edges before edge {self._edges} have {have}, these {came}: give all or none")
+                self._sorter = self._new_sorter("")
+        elif self._fields != fields:
+            have, came = (_told(each) for each in (self._fields, fields))
+            raise InvalidGraphError(f"edges before edge {self._edges} have {have}, these {came}: give all alike")
         self._largest = max(self._largest, int(pairs.max()) if pairs.size else -1)
         self._edges += pairs.shape[1]
+        if self.undirected:
+            pairs, values = both_directions(pairs, values)
         with storage_errors(self.folder):
             self._sorter.add(pairs[0], pairs[1], **values)
-            if self.undirected:
-                back = pairs[0] != pairs[1]
-                reversed_ = {name: value[back] for name, value in values.items()}
-                self._sorter.add(pairs[1][back], pairs[0][back], **reversed_)
 
     def add_labels(self, block: Tensor | np.ndarray) -> None:
         """Take labels of the next nodes: numbers, shape (B,) or (B, C).
@@ -213,10 +227,17 @@ class GraphWriter:
             self._arrays[name] = ArrayStream(self._work / name, dtype, row)
         return self._arrays[name]
 
-    def _new_sorter(self, name: str, *more: tuple[str, Any]) -> EdgeSorter:
-        fields = (*((value, VALUES[value]) for value in self._values), *more)
-        twice = self.undirected and "time" in self._values  # equal edges of one time are found by sorting again
-        sorter = EdgeSorter(self._work / f"sort-{name}", fields, self.memory_bytes // (2 if twice else 1))
+    def _carried(self, prefix: str) -> Fields:
+        """What is stored with the edges of a direction; attributes of incoming ones are found by their number."""
+        if not prefix:
+            return self._fields
+        kept = {name: field for name, field in self._fields.items() if name != "attr"}
+        return {**kept, "edge": (np.dtype(np.int64), ())}
+
+    def _new_sorter(self, prefix: str) -> EdgeSorter:
+        fields = self._carried(prefix)
+        twice = self.undirected and "time" in fields  # equal edges of one time are found by sorting again
+        sorter = EdgeSorter(self._work / f"{prefix}sort", fields, self.memory_bytes // (2 if twice else 1))
         self._stack.callback(sorter.abandon)
         return sorter
 
@@ -232,8 +253,8 @@ class GraphWriter:
             raise InvalidGraphError(
                 f"an edge names node {self._largest}, but the graph has {count} nodes (0 to {count - 1})"
             )
-        out = self._sorter or self._new_sorter("out")
-        into = None if self.undirected else self._new_sorter("in", ("edge", np.int64))
+        out = self._sorter or self._new_sorter("")
+        into = None if self.undirected else self._new_sorter("in_")
         num_edges = self._write_direction("", out.chunks(count), count, into)
         if into is not None:
             self._write_direction("in_", into.chunks(count), count, None)
@@ -253,13 +274,15 @@ class GraphWriter:
         """Write the arrays of one direction and hand each edge, with its number, to the other; the number of edges."""
         rows = RowPointers(self._array(f"{prefix}ptr.npy", np.int64), count)
         neighbour = self._array(f"{prefix}neighbour.npy", np.int32)
-        values = {name: self._array(f"{prefix}{name}.npy", VALUES[name]) for name in self._values}
-        if prefix:
-            values["edge"] = self._array(f"{prefix}edge.npy", np.int64)
+        values = {
+            name: self._array("edge_attr.npy" if name == "attr" else f"{prefix}{name}.npy", *field)
+            for name, field in self._carried(prefix).items()
+        }
+        shared = [name for name in values if name != "attr"]
         for records in self._merged(chunks):
             if into is not None:
                 edge = np.arange(rows.total, rows.total + len(records))
-                into.add(records["second"], records["first"], edge=edge, **{n: records[n] for n in self._values})
+                into.add(records["second"], records["first"], edge=edge, **{name: records[name] for name in shared})
             rows.append(records["first"])
             neighbour.append(records["second"])
             for name, array in values.items():
@@ -274,3 +297,12 @@ class GraphWriter:
     def _abandon(self) -> None:
         for array in self._arrays.values():
             array.abandon()
+
+
+def _told(fields: Fields) -> str:
+    """What edges carry, in words."""
+    words = [
+        f"attr as {dtype} of shape (B, {row[0]})" if row else f"{name} as {dtype}"
+        for name, (dtype, row) in fields.items()
+    ]
+    return " and ".join(words) or "neither weight, time nor attr"

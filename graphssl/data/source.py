@@ -152,7 +152,7 @@ class _OnDisk:
 
     def edge_rows(self, edges: Tensor) -> dict[str, Any]:
         out = self.graph.topology("out")
-        found = {"edge_weight": out.weight, "time": out.time}
+        found = {"edge_weight": out.weight, "time": out.time, "edge_attr": self.graph.edge_attr}
         return {name: value[edges] for name, value in found.items() if value is not None}
 
     def norm_degree(self) -> Tensor | None:

@@ -23,7 +23,7 @@ def lists_torch(
 ) -> _Parts:
     """Distinct nodes of lists in their order, and the edges between them.
 
-    As in cpp/builder.h: the entries of short rows are looked up among the nodes. In the rows of hubs the nodes are
+    As in cpp/induced.h: the entries of short rows are looked up among the nodes. In the rows of hubs the nodes are
     looked up: all of them, or in a symmetric graph only the other hubs and those whose own row holds the hub.
     """
     count = node_ptr.numel() - 1

@@ -10,6 +10,8 @@ import torch
 from torch_geometric.data import Data
 
 from graphssl.data import convert_edge_list, open_graph, read_graph_file, save_graph, write_graph
+from graphssl.data.disk_convert import _Rows
+from graphssl.data.disk_sources import table_of_text
 from graphssl.errors import ConfigurationError, CorruptFileError, InvalidGraphError, MissingFileError
 
 SMALL = 20_000  # bytes: many buckets even for these graphs
@@ -134,6 +136,26 @@ def test_many_graphs_of_ogb_are_refused(tmp_path):
         convert_edge_list(ogb(tmp_path / "b"), tmp_path / "g", num_nodes=5)
 
 
+def test_features_of_edges_of_ogb(tmp_path):
+    folder = ogb(tmp_path / "ogbn")
+    written(folder / "raw" / "edge-feat.csv.gz", "1,2\n3,4\n5,6\n")
+    graph = convert_edge_list(folder, tmp_path / "g", memory_bytes=1)  # blocks of a few lines
+    assert graph.edge_attr.tolist() == [[1, 2], [5, 6], [3, 4]]
+    for rows, message in (("1\n" * 2, "has 2 rows"), ("1\n" * 4, "more than 3 rows")):
+        written(folder / "raw" / "edge-feat.csv.gz", rows)
+        with pytest.raises(CorruptFileError, match=message):
+            convert_edge_list(folder, tmp_path / "h")
+
+
+def test_rows_of_a_table_are_handed_out_across_its_blocks(tmp_path):
+    rows = "".join(f"{i},{-i}\n" for i in range(2000))
+    path = written(tmp_path / "edge-feat.csv.gz", rows)
+    table = _Rows(table_of_text(path, np.float32, 100), path)
+    for start, count in ((0, 3), (3, 0), (3, 700), (703, 1297)):
+        assert np.array_equal(table.next(count)[:, 0], np.arange(start, start + count))
+    table.finish()
+
+
 # --- arrays
 
 
@@ -144,6 +166,7 @@ def test_arrays_come_as_they_are(tmp_path, kind):
     data = Data(
         x=torch.randn(50, 3, generator=draw), y=torch.arange(50), edge_index=edge_index,
         edge_weight=torch.rand(4000, generator=draw), time=torch.arange(4000),
+        edge_attr=torch.randn(4000, 2, generator=draw),
     )  # fmt: skip
     path = tmp_path / "g.npz"
     save_graph(data, path)
@@ -158,6 +181,7 @@ def test_arrays_come_as_they_are(tmp_path, kind):
     memory = write_graph(tmp_path / "memory", data)
     assert contents(graph) == contents(memory)
     assert contents(graph)[2] is not None
+    assert torch.equal(graph.edge_attr, memory.edge_attr)
     assert torch.equal(graph.gather(torch.arange(50)), data.x)
     assert torch.equal(graph.y, data.y)
 
@@ -176,6 +200,7 @@ def test_a_single_array_is_the_edges(tmp_path):
         ({"edge_index": np.asfortranarray(np.zeros((2, 5), np.int64))}, InvalidGraphError, "row by row"),
         ({"edge_index": np.zeros((2, 5))}, InvalidGraphError, "integers"),
         ({"edge_index": np.zeros((2, 5), np.int64), "time": np.arange(4)}, InvalidGraphError, "time for each of 5"),
+        ({"edge_index": np.zeros((2, 5), np.int64), "edge_attr": np.ones((4, 2))}, InvalidGraphError, "attr for each"),
         ({"edge_index": np.zeros((2, 5), np.int64), "x": np.array([["a"]])}, InvalidGraphError, "x holds <U1"),
     ],
 )

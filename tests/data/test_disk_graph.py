@@ -19,6 +19,7 @@ from graphssl.errors import (
     StorageError,
 )
 from graphssl.ops.csr import CSR
+from graphssl.samplers import NeighborLoader
 
 
 def random_graph(nodes=40, edges=300, seed=0, **more):
@@ -89,6 +90,36 @@ def test_an_undirected_graph_has_both_directions_once(tmp_path):
     same(graph.topology(), CSR.from_edges(edges, 40, weight=weight), "ptr", "neighbour", "weight", "time")
     assert graph.topology("in") is graph.topology("out")
     assert graph.undirected
+
+
+@pytest.mark.parametrize("memory", [1 << 20, 20_000])
+@pytest.mark.parametrize("whole", [False, True])
+def test_attributes_stay_with_their_edges(tmp_path, whole, memory):
+    """The attribute of an edge tells its ends, so that a wrong one shows."""
+    data = valued(random_graph(edges=3000))
+    name = data.edge_index[0] * 40 + data.edge_index[1]
+    data.edge_attr = name if whole else torch.stack([name, -name], dim=1) / 4
+    with GraphWriter(tmp_path / "g", num_nodes=40, memory_bytes=memory) as writer:
+        for part in torch.arange(3000).split(700):
+            chosen = {"weight": data.edge_weight[part], "time": data.time[part], "attr": data.edge_attr[part]}
+            writer.add_edges(data.edge_index[:, part], **chosen)
+    graph = open_graph(tmp_path / "g", verify=True)
+    assert_directions(graph, data)
+    row, col = edges_of(graph.topology())
+    expected = row * 40 + col if whole else torch.stack([row * 40 + col, -row * 40 - col], dim=1) / 4
+    assert torch.equal(graph.edge_attr, expected)
+    assert graph.edge_attr.dtype == (torch.int64 if whole else torch.float32)
+    for batch in NeighborLoader(graph, num_neighbors=[4, 4], batch_size=10, weight_attr=None, prefetch=0):
+        assert batch.edge_index.numel()
+        source, target = batch.n_id[batch.edge_index]
+        assert torch.equal(batch.edge_attr if whole else 4 * batch.edge_attr[:, 0], source * 40 + target)
+
+
+def test_both_directions_of_an_edge_have_the_attributes_of_the_first(tmp_path):
+    ends = torch.tensor([[0, 1, 2, 2, 1], [1, 0, 2, 1, 2]])
+    graph = write_graph(tmp_path / "g", Data(edge_index=ends, num_nodes=3, edge_attr=torch.arange(5)), undirected=True)
+    assert edges_of(graph.topology()).tolist() == [[0, 1, 1, 2, 2], [1, 0, 2, 1, 2]]
+    assert graph.edge_attr.tolist() == [0, 0, 3, 3, 2]
 
 
 def test_in_an_undirected_graph_edges_of_other_times_are_other_edges(tmp_path):
@@ -331,7 +362,10 @@ def test_an_interrupted_write_leaves_nothing(tmp_path):
         (lambda w: w.add_labels(torch.ones(6)), "labels of 5 nodes, got 6"),
         (lambda w: [w.add_features(torch.ones(1, n)) for n in (2, 3)], "row 1 has 3 features"),
         (lambda w: [w.add_labels(torch.ones(1, n)) for n in (2, 3)], "give all alike"),
-        (lambda w: [w.add_edges(torch.tensor([[0], [1]]), weight=v) for v in (None, torch.ones(1))], "all or none"),
+        (lambda w: [w.add_edges(torch.tensor([[0], [1]]), weight=v) for v in (None, torch.ones(1))], "give all alike"),
+        (lambda w: [w.add_edges(torch.tensor([[0], [1]]), attr=torch.ones(1, n)) for n in (1, 2)], "give all alike"),
+        (lambda w: w.add_edges(torch.tensor([[0], [1]]), attr=torch.ones(2, 3)), "B = 1 edges"),
+        (lambda w: w.add_edges(torch.tensor([[0], [1]]), attr=torch.tensor([[1e300]]).double()), "at edge 0: impute"),
     ],
 )
 def test_a_wrong_block_is_named_and_leaves_nothing(tmp_path, call, message):

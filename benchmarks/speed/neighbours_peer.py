@@ -4,7 +4,7 @@ Seeds a second by process CPU time, batches of 1,024, on a graph of ogbn-arxiv's
 the sampling functions alone, and whole loaders (without worker processes) that yield ``Data`` with its features.
 
     pip install --no-build-isolation torch-scatter torch-sparse    # compiles: 15 minutes of one core
-    python benchmarks/speed/peer_loader.py [--repeats 5] [--batches 16]
+    python benchmarks/speed/neighbours_peer.py [--repeats 5] [--batches 16]
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 from graphs import named
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.loader import NeighborLoader as PyGNeighborLoader
 from torch_geometric.index import index2ptr
+from torch_geometric.loader import NeighborLoader as PyGNeighborLoader
 from torch_geometric.utils import sort_edge_index
 
 from graphssl.ops import sample_neighbours
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batches", type=int, default=16)
-    parser.add_argument("--name", default="peer_loader", help="name of the results file; empty: none is written")
+    parser.add_argument("--name", default="neighbours_peer", help="name of the results file; empty: none is written")
     args = parser.parse_args()
     torch.set_num_threads(1)
     data = named("arxiv")
