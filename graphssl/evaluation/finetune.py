@@ -31,6 +31,7 @@ def fine_tune(
     lr: float = 5e-3,
     weight_decay: float = 1e-5,
     clip_norm: float = 1.0,
+    views: int = 8,
     seed: int = 0,
     device: str | torch.device = "cpu",
 ) -> np.ndarray:
@@ -48,6 +49,8 @@ def fine_tune(
         Validation rows are not used: the last epoch counts.
     epochs, batch_size, lr, weight_decay, clip_norm
         Of Adam, with a linear rise over a tenth of the steps and a linear fall.
+    views : int, >= 1
+        Draws of ``batch_of`` over which the predicted probabilities of the test rows are averaged.
     seed : int
         Of the head, the order and the batches.
 
@@ -59,7 +62,8 @@ def fine_tune(
     Raises
     ------
     ConfigurationError
-        If there are fewer than two training rows, or rows in a batch. A single row left over in an epoch is left out.
+        If there are fewer than two training rows, or rows in a batch, or no view. A single row left over in an epoch
+        is left out.
 
     References
     ----------
@@ -70,6 +74,8 @@ def fine_tune(
             f"fine-tuning needs batches of at least two rows, got batch_size={batch_size} and {len(split.train)} "
             "training rows"
         )
+    if views < 1:
+        raise ConfigurationError(f"fine-tuning needs views >= 1 to predict from, got {views!r}")
     classes, encoded = encode(y, split)
     target, train = torch.from_numpy(encoded), torch.from_numpy(split.train)
     tuned = copy.deepcopy(method).to(device)
@@ -92,6 +98,8 @@ def fine_tune(
             update.step()
         tuned.eval()
         with torch.no_grad():
-            blocks = torch.from_numpy(split.test).split(1024)
-            scores = torch.cat([head(tuned.embed(batch_of(rows, seed).to(device))) for rows in blocks])
-    return classes[scores.argmax(dim=1).cpu().numpy()]
+            odds = [
+                sum(head(tuned.embed(batch_of(rows, seed + view).to(device))).softmax(dim=1) for view in range(views))
+                for rows in torch.from_numpy(split.test).split(1024)
+            ]
+    return classes[torch.cat(odds).argmax(dim=1).cpu().numpy()]
