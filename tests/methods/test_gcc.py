@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 import graphssl
@@ -253,6 +253,29 @@ def test_fine_tuning_learns_from_training_labels_alone() -> None:
     assert np.array_equal(predicted, predict(other))
     with pytest.raises(ConfigurationError, match="two rows"):
         predict(y, batch_size=1)
+    with pytest.raises(ConfigurationError, match="views >= 1"):
+        predict(y, views=0)
+
+
+def test_fine_tuning_predicts_by_the_mean_of_views() -> None:
+    """The head sees +v in half of the draws of a row and -3 v in the others: the mean probability decides."""
+
+    class Plain(nn.Module):
+        def embed(self, batch: Tensor) -> Tensor:
+            return batch
+
+    y = np.array([0, 1] * 10)
+    split = Split(np.arange(10), np.arange(0), np.arange(10, 20))
+    signs = torch.from_numpy(2.0 * y - 1)[:, None].float()
+
+    def batch_of(rows: Tensor, seed: int) -> Tensor:
+        training = bool((rows < 10).all())
+        return signs[rows] * (1.0 if training or seed % 2 == 0 else -3.0)
+
+    settings = {"epochs": 50, "batch_size": 10, "lr": 0.05, "weight_decay": 0.0}
+    one, two = (fine_tune(Plain(), batch_of, y, split, views=views, **settings) for views in (1, 2))
+    assert np.array_equal(one, y[split.test])
+    assert np.array_equal(two, 1 - y[split.test])
 
 
 def test_a_code_is_the_sum_of_linear_maps_of_the_summed_input_and_layers() -> None:
