@@ -49,8 +49,12 @@ def look(checkpoints: Path) -> None:
         Z = embed_data(method, graph, device="cpu")
         method.train()
         values = [evaluate_embedding(Z, data, protocol, 0)[0]["valid_value"] for protocol in PROTOCOLS]
-        with (RESULTS / "grace-pubmed-steps.csv").open("a", newline="") as file:
-            csv.writer(file).writerow([0, step, f"{loss:.4f}", *(f"{value:.4f}" for value in values)])
+        path = RESULTS / "grace-pubmed-steps.csv"
+        rows = (
+            [] if path.exists() else [["seed", "step", "loss", *(f"{protocol}: validation" for protocol in PROTOCOLS)]]
+        )
+        with path.open("a", newline="") as file:
+            csv.writer(file).writerows([*rows, [0, step, f"{loss:.4f}", *(f"{value:.4f}" for value in values)]])
 
     path = checkpoints / "steps.safetensors"
     train(method, graph, seed=0, device="cpu", checkpoint=path, checkpoint_every=25, on_step=note, **settings.training)

@@ -2,7 +2,8 @@
 
 - Cora: the dense solve by LU and by Cholesky, and the whole view;
 - PubMed, and a graph of ogbn-arxiv's size and degrees (graphs.py): the whole view, which pushes from 5,000 nodes on, by
-  CPU time of one thread and by elapsed time of two; the exact series and several tolerances of the push, per node.
+  CPU time of one thread and by elapsed time of two; the exact series, several tolerances of the push, and the push
+  without the C++ kernels, per node.
 
 Quality is that of 200 random nodes against the exact series: recall of the exact top 64, and the L1 error of the
 entries found, missed ones included, over the sum of the exact top 64. Rows of the results say which clock they are by.
@@ -98,6 +99,12 @@ def per_node(name: str, transition: Adjacency, timed: int = 4000) -> list[Row]:
                 f" recall {found['recall']:.4f} (least {found['least_recall']:.3f}), L1 error {found['l1']:.4f}",
                 flush=True,
             )
+        plain = measure.in_tier("torch", lambda push=push: push(transition, order[: timed // 10], top_k=TOP_K))
+        start = time.process_time()
+        plain()
+        seconds = (time.process_time() - start) / len(order[: timed // 10])
+        rows.append(labels | {"variant": f"{kind}, push, torch tier", "seconds": seconds, "ratio": series / seconds})
+        print(f"  {kind}, push, torch tier: {seconds * 1e6:.0f} us a node, {series / seconds:.0f} x", flush=True)
     return rows
 
 

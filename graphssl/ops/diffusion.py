@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
+from graphssl.ops._push_torch import push_torch
 from graphssl.ops.adjacency import Adjacency
 from graphssl.ops.spmm import spmm
 
@@ -121,8 +122,8 @@ def ppr_push(
     -----
     No entry is larger than the true one. It is smaller by at most :math:`\epsilon \sqrt{n_s n_j}` in column j when A is
     the symmetrically normalised adjacency of an undirected graph with equal weights. The mean error is far smaller.
-    Without the C++ kernels the rows are computed as a series, O(N) memory for each, whose rest of 1e-7 is the error.
-    The result does not depend on the number of threads.
+    The result does not depend on the number of threads. The torch tier takes the same steps, for many seeds at once in
+    O(N) memory for each, and adds up in another order.
 
     References
     ----------
@@ -166,7 +167,8 @@ def heat_push(
     Notes
     -----
     No entry is larger than the true one. It is smaller by at most :math:`L \epsilon \sqrt{n_s n_j}` (and 1e-7) under
-    the same condition, L being the number of terms, about :math:`t + 5 \sqrt t + 5`.
+    the same condition, L being the number of terms, about :math:`t + 5 \sqrt t + 5`. Beyond t = 500 the rows are
+    computed as a series, whose rest of 1e-7 is the error.
 
     References
     ----------
@@ -198,10 +200,7 @@ def _checked(adjacency: Adjacency, seeds: Tensor, top_k: int, tolerance: float) 
 def _ppr_push(
     ptr: Tensor, col: Tensor, value: Tensor, seeds: Tensor, alpha: float, top_k: int, tolerance: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    if backend.choose("diffusion_push", value) == "cpp" and ptr.dtype == torch.int32:
-        growth, rest = torch.tensor([[1 - alpha], [(1 - alpha) / alpha]], dtype=torch.float64)
-        return _kernel(ptr, col, value, seeds, top_k, tolerance, alpha, growth, rest)
-    return _by_series(ptr, col, value, seeds, ppr_coefficients(alpha), top_k)
+    return _push(ptr, col, value, seeds, top_k, tolerance, alpha, [1 - alpha], [(1 - alpha) / alpha])
 
 
 @torch.library.custom_op("graphssl::heat_push", mutates_args=())
@@ -209,12 +208,12 @@ def _heat_push(
     ptr: Tensor, col: Tensor, value: Tensor, seeds: Tensor, t: float, top_k: int, tolerance: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     coefficients = heat_coefficients(t)
-    if t <= _LONGEST and backend.choose("diffusion_push", value) == "cpp" and ptr.dtype == torch.int32:
-        terms = torch.tensor(coefficients, dtype=torch.float64)
-        rest = (terms.flip(0).cumsum(0).flip(0) - terms) / terms
-        growth = t / torch.arange(1, terms.numel() + 1, dtype=torch.float64)
-        return _kernel(ptr, col, value, seeds, top_k, tolerance, coefficients[0], growth, rest)
-    return _by_series(ptr, col, value, seeds, coefficients, top_k)
+    if t > _LONGEST:
+        return _by_series(ptr, col, value, seeds, coefficients, top_k)
+    terms = torch.tensor(coefficients, dtype=torch.float64)
+    rest = (terms.flip(0).cumsum(0).flip(0) - terms) / terms
+    growth = [t / k for k in range(1, len(coefficients) + 1)]
+    return _push(ptr, col, value, seeds, top_k, tolerance, coefficients[0], growth, rest.tolist())
 
 
 def _fake(
@@ -228,14 +227,22 @@ _ppr_push.register_fake(_fake)
 _heat_push.register_fake(_fake)
 
 
-def _kernel(
-    ptr: Tensor, col: Tensor, value: Tensor, seeds: Tensor, top_k: int, tolerance: float, first: float, growth: Tensor,
-    rest: Tensor,
+def _push(
+    ptr: Tensor, col: Tensor, value: Tensor, seeds: Tensor, top_k: int, tolerance: float, first: float,
+    growth: list[float], rest: list[float],
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Push a series with coefficient 0 ``first``; see cpp/push.cpp for ``growth`` and ``rest``."""
     found = _fake(ptr, col, value, seeds, 0.0, top_k, tolerance)
+    if not seeds.numel():
+        return found
+    if backend.choose("diffusion_push", value) != "cpp" or ptr.dtype != torch.int32:
+        return push_torch(
+            ptr, col, value, seeds, top_k=top_k, tolerance=tolerance, first=first, growth=growth, rest=rest
+        )
+    factors = torch.tensor([growth, rest], dtype=torch.float64)
     native.call(
         "series_push", ptr, col, value, seeds.contiguous(), *found, ptr.size(0) - 1, seeds.size(0), top_k,
-        float(tolerance), float(first), growth, rest, rest.numel(), native.threads(),
+        float(tolerance), float(first), *factors, len(rest), native.threads(),
     )  # fmt: skip
     return found
 
@@ -243,7 +250,7 @@ def _kernel(
 def _by_series(
     ptr: Tensor, col: Tensor, value: Tensor, seeds: Tensor, coefficients: Sequence[float], top_k: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same without a kernel: whole rows, a block at a time, and the largest of each."""
+    """The same without pushing: whole rows, a block at a time, and the largest of each."""
     nodes = ptr.size(0) - 1
     row = torch.repeat_interleave(torch.arange(nodes, device=ptr.device), ptr.diff().long())
     adjacency = Adjacency(row, col.long(), value, shape=(nodes, nodes))

@@ -72,8 +72,7 @@ class PPRDiffusion:
     tolerance and :math:`n_i` the number of neighbours of node i, itself included. So entries near the k-th may be
     exchanged, and those near the threshold lost. On a power-law graph of 169,343 nodes the default found 96 % of
     the exact 64 largest entries, with 2 % of their sum in error.
-    Weighted and directed graphs are pushed by the same rule, but the bound is not proven for them. Without the C++
-    kernels, and on a GPU, the series takes the place of the push: exact, and hundreds of times slower on a CPU.
+    Weighted and directed graphs are pushed by the same rule, but the bound is not proven for them.
 
     What remains after ``top_k`` and ``threshold`` is not normalised again.
 

@@ -8,7 +8,7 @@ import torch
 from hard_graphs import GRAPHS
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops import backend, native, normalized_adjacency
+from graphssl.ops import _push_torch, backend, native, normalized_adjacency
 from graphssl.ops.diffusion import heat_coefficients, heat_push, ppr_coefficients, ppr_push, series_rows
 
 WAYS = ["torch", *native.instruction_sets()]
@@ -80,8 +80,8 @@ def test_never_above_and_within_the_bound(push, definition, terms, tolerance):
     assert (missing <= terms * tolerance * (size[:, None] * size).sqrt() + 1e-7).all()
 
 
-@cpp_only
 @pushes
+@every_way
 def test_a_coarse_push_leaves_something_out(push, definition, terms):
     graph = random_graph()
     *_, residual = push(graph, torch.arange(80), top_k=80, tolerance=1e-2)
@@ -142,6 +142,30 @@ def test_mass_is_conserved(push, definition, terms, tolerance):
     graph = random_graph(norm="row")
     _, value, residual = push(graph, torch.arange(80), top_k=80, tolerance=tolerance)
     torch.testing.assert_close(value.sum(1) + residual, torch.ones(80).double(), atol=1e-7, rtol=0)
+
+
+@cpp_only
+@pushes
+@pytest.mark.parametrize("tolerance", [1e-1, 1e-3, 1e-5])
+def test_the_tiers_take_the_same_steps(push, definition, terms, tolerance):
+    """They differ by rounding and not by the error of a push, but for a few seeds: there, rounding decided a step."""
+    graph = random_graph(n=2000, pairs=6000)
+    seeds = torch.arange(0, 2000, 7)
+    with backend.use("torch"):
+        plain = push(graph, seeds, top_k=2000, tolerance=tolerance)
+    fast = push(graph, seeds, top_k=2000, tolerance=tolerance)
+    far = (full(plain, 2000) - full(fast, 2000)).abs().amax(1) + (plain[2] - fast[2]).abs()
+    assert (far > 1e-12).double().mean() < 0.05
+    assert far.max() < terms * tolerance * 50
+
+
+def test_blocks_of_seeds_change_nothing(monkeypatch):
+    graph = random_graph(n=300, pairs=900)
+    with backend.use("torch"):
+        whole = ppr_push(graph, torch.arange(300), alpha=0.2, top_k=9)
+        monkeypatch.setattr(_push_torch, "_ENTRIES", 300 * 11)
+        parts = ppr_push(graph, torch.arange(300), alpha=0.2, top_k=9)
+    assert all(torch.equal(one, other) for one, other in zip(whole, parts, strict=True))
 
 
 @cpp_only
