@@ -51,8 +51,9 @@ LEADS = {
     "neighbours": (
         "Neighbour sampling",
         "Batches of 1,024 seeds with fan-outs, on the same graph, in the layout of PyG's `NeighborLoader`. With "
-        "torch-sparse 0.6.18 that loader is the baseline of `neighbours_peer.py`; compiled here from source with "
-        "torch-scatter 2.1.2 (`pip wheel --no-build-isolation --no-deps`, one job), in 20 minutes of CPU time and 2.5 GB.",
+        "torch-sparse 0.6.18 that loader is the baseline of `neighbours_peer.py`; it and "
+        "torch-scatter 2.1.2 were compiled here (`pip wheel --no-build-isolation --no-deps`, one job) in 20 minutes of "
+        "CPU time and 2.5 GB.",
     ),
     "positional": (
         "Positional embeddings",
