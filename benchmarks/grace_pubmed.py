@@ -52,22 +52,15 @@ def look(lr: float, checkpoints: Path) -> None:
         method.train()
         values = [evaluate_embedding(Z, data, protocol, 0)[0]["valid_value"] for protocol in PROTOCOLS]
         path = RESULTS / "grace-pubmed-steps.csv"
-        rows = (
-            [] if path.exists() else [["seed", "step", "loss", *(f"{protocol}: validation" for protocol in PROTOCOLS)]]
-        )
+        head = [] if path.exists() else [["lr", "step", "loss", *(f"{name}: validation" for name in PROTOCOLS)]]
         with path.open("a", newline="") as file:
-            csv.writer(file).writerows([*rows, [0, step, f"{loss:.4f}", *(f"{value:.4f}" for value in values)]])
+            csv.writer(file).writerows([*head, [lr, step, f"{loss:.4f}", *(f"{value:.4f}" for value in values)]])
 
+    checkpoint = checkpoints / f"steps-{lr:g}.safetensors"
     train(
-        method,
-        graph,
-        seed=0,
-        device="cpu",
-        checkpoint=checkpoints / f"steps-{lr:g}.safetensors",
-        checkpoint_every=25,
-        on_step=note,
+        method, graph, seed=0, device="cpu", checkpoint=checkpoint, checkpoint_every=25, on_step=note,
         **settings.training,
-    )
+    )  # fmt: skip
 
 
 def train_seed(seed: int, checkpoints: Path) -> None:
