@@ -89,6 +89,11 @@ LEADS = {
         "stands beside raw features "
         "and the same encoder before training; 40 steps are little training.",
     ),
+    "cold_reads": (
+        "Features from the disk",
+        "A batch's rows of features, none of them in memory: with the disk's read-ahead, which is 8 MB on this machine, "
+        "and page by page on sixteen threads (`random_reads`). Elapsed time; two trainings ran beside it.",
+    ),
     "papers_simulation": (
         "A hundred million nodes",
         "Parts of a batch, on graphs with the degrees and the width of ogbn-papers100M, and what [scale](scale.md) "

@@ -58,13 +58,14 @@ def first_batch(folder: Path, *, random: bool) -> tuple[int, float]:
     """Bytes read and seconds elapsed for the neighbours and features of a batch, from files that are not cached.
 
     With ``random`` the system is told that the maps are read at random, so that it reads no more than the pages asked
-    for (``MADV_RANDOM``); as they are, a read takes what lies around along, up to the disk's ``read_ahead_kb``.
+    for (``MADV_RANDOM``), of features many at once (``open_graph(..., random_reads=True)``); else a read takes along
+    what lies around, up to the disk's ``read_ahead_kb``.
     """
     drop_cache(folder)
-    graph = open_graph(folder)
+    graph = open_graph(folder, random_reads=random)
     csr = graph.topology("in")
     if random:
-        for tensor in (csr.ptr, csr.neighbour, *graph._shards):
+        for tensor in (csr.ptr, csr.neighbour):
             start = tensor.data_ptr() // PAGE * PAGE
             size = tensor.data_ptr() + tensor.numel() * tensor.element_size() - start
             if ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.MADV_RANDOM):

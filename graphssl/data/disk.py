@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch_geometric.data import FeatureStore, GraphStore, TensorAttr
 from torch_geometric.data.graph_store import EdgeAttr, EdgeLayout
 
+from graphssl.data.disk_features import DiskFeatures
 from graphssl.data.disk_format import check_files, map_array, read_manifest
 from graphssl.errors import ConfigurationError, CorruptFileError, InvalidGraphError
 from graphssl.ops import gcn_degree
@@ -23,7 +24,7 @@ __all__ = ["DiskGraph", "open_graph"]
 DEGREE_BLOCK = 2**17  # edges that are added up together
 
 
-def open_graph(folder: str | os.PathLike[str], *, verify: bool = False) -> DiskGraph:
+def open_graph(folder: str | os.PathLike[str], *, verify: bool = False, random_reads: bool | None = None) -> DiskGraph:
     """Open a graph that :func:`write_graph`, :func:`convert_edge_list` or a :class:`GraphWriter` wrote.
 
     Nothing is read but the manifest and the headers of the arrays; their pages are read when they are used.
@@ -33,6 +34,10 @@ def open_graph(folder: str | os.PathLike[str], *, verify: bool = False) -> DiskG
     folder : path
     verify : bool
         Also compare the sha256 of every file with the manifest, which reads all of them.
+    random_reads : bool, optional
+        Whether features of scattered nodes are read page by page, by many threads side by side, and not with what lies
+        around them. Default: when they take more than half of the machine's memory. False is better where they stay in
+        memory once read, True where less memory is free.
 
     Raises
     ------
@@ -45,7 +50,7 @@ def open_graph(folder: str | os.PathLike[str], *, verify: bool = False) -> DiskG
     path = Path(folder).expanduser().absolute()
     facts = read_manifest(path)
     check_files(path, facts, verify=verify)
-    return DiskGraph(path, facts)
+    return DiskGraph(path, facts, random_reads=random_reads)
 
 
 class DiskGraph(FeatureStore, GraphStore):
@@ -70,19 +75,14 @@ class DiskGraph(FeatureStore, GraphStore):
     memory, 8 bytes an edge; :meth:`topology` makes none.
     """
 
-    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, facts: dict[str, Any], *, random_reads: bool | None = None) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder, self._random_reads = folder, random_reads
         self.num_nodes, self.num_edges = int(facts["num_nodes"]), int(facts["num_edges"])
         self.num_features, self.dtype = int(facts["num_features"]), str(facts["dtype"])
         self.undirected = bool(facts["undirected"])
         files = facts["files"]
-        self._shards = [self._map(files, str(name)) for name in facts["shards"]]
-        self._shard_rows = max(1, self._shards[0].size(0)) if self._shards else 1
-        rows, columns = (len(self._shards) - 1) * self._shard_rows, self.num_features
-        sizes = [(self._shard_rows, columns)] * (len(self._shards) - 1) + [(self.num_nodes - rows, columns)]
-        if self._shards and [tuple(shard.shape) for shard in self._shards] != sizes:
-            raise self._differs("features")
+        self._features = self._open_features(files, [str(name) for name in facts["shards"]])
         self._csr = self._topology(files, "")
         self._in_csr = self._csr if self.undirected else self._topology(files, "in_")
         self.y = self._map(files, "y.npy") if "y.npy" in files else None
@@ -105,20 +105,9 @@ class DiskGraph(FeatureStore, GraphStore):
         InvalidGraphError
             If the graph has no features, or a row is not a node.
         """
-        if not self._shards:
+        if self._features is None:
             raise InvalidGraphError(f"the graph at {self.folder} has no features: write it with x")
-        rows = self._csr.check_nodes(rows, "rows")
-        if len(self._shards) == 1:
-            return self._shards[0].index_select(0, rows).float()
-        shard = (rows // self._shard_rows).numpy().astype(np.min_scalar_type(len(self._shards)))
-        order = torch.from_numpy(np.argsort(shard, kind="stable"))  # few bits: a radix sort
-        counts = np.bincount(shard, minlength=len(self._shards)).tolist()
-        out = torch.empty(rows.numel(), self.num_features)
-        for number, where in enumerate(order.split(counts)):
-            if where.numel():
-                part = self._shards[number].index_select(0, rows[where] - number * self._shard_rows)
-                out.index_copy_(0, where, part.float())
-        return out
+        return self._features.gather(self._csr.check_nodes(rows, "rows"))
 
     def topology(self, direction: str = "out") -> CSR:
         """The neighbours of each node, over the memory maps; nothing is copied.
@@ -139,7 +128,7 @@ class DiskGraph(FeatureStore, GraphStore):
             raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
         return self._csr if direction == "out" else self._in_csr
 
-    @cached_property
+    @functools.cached_property
     def norm_degree(self) -> Tensor | None:
         """Weights of the edges that end in each node, with one self-loop on every node: float32 (N,).
 
@@ -162,13 +151,13 @@ class DiskGraph(FeatureStore, GraphStore):
 
     def get_all_tensor_attrs(self) -> list[TensorAttr]:
         """The tensors that are there: ``x`` and ``y``, or fewer."""
-        names = [name for name, there in (("x", self._shards), ("y", self.y is not None)) if there]
+        names = [name for name, there in (("x", self._features is not None), ("y", self.y is not None)) if there]
         return [TensorAttr(group_name=None, attr_name=name) for name in names]
 
     def _get_tensor_size(self, attr: TensorAttr) -> tuple[int, ...] | None:
         if attr.group_name is not None:
             return None
-        if attr.attr_name == "x" and self._shards:
+        if attr.attr_name == "x" and self._features is not None:
             return self.num_nodes, self.num_features
         return tuple(self.y.shape) if attr.attr_name == "y" and self.y is not None else None
 
@@ -228,7 +217,7 @@ class DiskGraph(FeatureStore, GraphStore):
         raise self._read_only()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return open_graph, (self.folder,)
+        return functools.partial(open_graph, self.folder, random_reads=self._random_reads), ()
 
     def __repr__(self) -> str:
         kind = "undirected" if self.undirected else "directed"
@@ -259,12 +248,23 @@ class DiskGraph(FeatureStore, GraphStore):
         }  # fmt: skip
         return CSR(ptr, **entries)  # type: ignore[arg-type]
 
+    def _open_features(self, files: dict[str, Any], names: list[str]) -> DiskFeatures | None:
+        if not names:
+            return None
+        shapes = [tuple(files.get(name, {}).get("shape", ())) for name in names]
+        rows, columns = self.num_nodes, self.num_features
+        height = max(1, shapes[0][0] if shapes[0] else 1)
+        if shapes != [(min(height, rows - start), columns) for start in range(0, rows, height)]:
+            raise self._differs("features")
+        paths = [self.folder / name for name in names]
+        return DiskFeatures(paths, self.dtype, rows, columns, height, random_reads=self._random_reads)
+
     def _map(self, files: dict[str, Any], name: str, dtype: Any = None, shape: tuple[int, ...] = ()) -> Tensor:
         entry = files.get(name)
         if entry is None:
             raise self._differs(name)
         if dtype is None:
-            dtype, shape = np.dtype(self.dtype if name.startswith("x-") else entry["dtype"]), tuple(entry["shape"])
+            dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
         return map_array(self.folder / name, dtype, shape)
 
     def _differs(self, what: str) -> CorruptFileError:

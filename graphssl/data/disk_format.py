@@ -73,8 +73,10 @@ class ArrayStream:
         self._file.close()
 
 
-def map_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> Tensor:
+def map_array(path: Path, dtype: Any, shape: tuple[int, ...], *, random: bool = False) -> Tensor:
     """An array as a tensor over its file: pages are read when they are used, and writes never reach the file.
+
+    With ``random`` a page is read alone, without those around it, where the system can be told so.
 
     Raises
     ------
@@ -98,6 +100,8 @@ def map_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> Tensor:
             else:
                 flags = mmap.MAP_PRIVATE | (0x4000 if sys.platform == "linux" else 0)  # MAP_NORESERVE
                 view = mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            if random and hasattr(mmap, "MADV_RANDOM"):
+                view.madvise(mmap.MADV_RANDOM)
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} is missing: write the graph again") from error
     except OSError as error:

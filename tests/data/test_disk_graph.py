@@ -10,7 +10,7 @@ from torch_geometric.data import Data, TensorAttr
 from torch_geometric.loader.utils import filter_custom_store
 from torch_geometric.utils import to_undirected
 
-from graphssl.data import GraphWriter, open_graph, write_graph
+from graphssl.data import GraphWriter, disk_features, open_graph, write_graph
 from graphssl.errors import (
     ConfigurationError,
     CorruptFileError,
@@ -189,6 +189,39 @@ def test_gather_equals_indexing(tmp_path, dtype, shard_rows):
         assert got.dtype == torch.float32
         assert torch.equal(got, stored[rows])
     assert torch.equal(graph.gather(torch.tensor([3], dtype=torch.int32)), stored[3:4])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("shard_rows", [1, 7, 1000])
+def test_random_reads_give_the_same_rows(tmp_path, monkeypatch, dtype, shard_rows):
+    monkeypatch.setattr(disk_features, "_PIECE", 20)  # pieces of four rows
+    data = random_graph(nodes=200)
+    write_graph(tmp_path / "g", data, dtype=dtype, shard_rows=shard_rows)
+    random, ahead = (open_graph(tmp_path / "g", random_reads=choice) for choice in (True, False))
+    draw = torch.Generator().manual_seed(0)
+    scattered = torch.randint(200, (300,), generator=draw)
+    for rows in (scattered, scattered[:1], scattered[:0], torch.arange(200), torch.arange(9, 90)):
+        assert torch.equal(random.gather(rows), ahead.gather(rows))
+        assert torch.equal(random.gather(rows), data.x[rows].to(getattr(torch, dtype)).float())
+    again = pickle.loads(pickle.dumps(random))
+    assert torch.equal(again.gather(scattered), random.gather(scattered))
+    with pytest.raises(InvalidGraphError, match="nodes of the graph"):
+        random.gather(torch.tensor([200]))
+
+
+def test_scattered_rows_of_a_table_larger_than_half_of_the_memory_are_read_at_random(tmp_path, monkeypatch):
+    write_graph(tmp_path / "g", random_graph(nodes=100))  # 2,000 bytes of features
+    used = []
+    reader = disk_features.ThreadPoolExecutor
+    monkeypatch.setattr(disk_features, "ThreadPoolExecutor", lambda count: used.append(count) or reader(count))
+    for memory, rows, expected in (
+        (3000, [5, 90, 3], 1), (5000, [5, 90, 3], 0), (3000, [5, 6, 8], 0), (3000, [8, 6, 5], 1), (3000, [5], 1),
+    ):  # fmt: skip
+        monkeypatch.setattr(disk_features, "physical_memory", lambda memory=memory: memory)
+        used.clear()
+        open_graph(tmp_path / "g").gather(torch.tensor(rows))
+        assert len(used) == expected, (memory, rows)
+    assert disk_features.physical_memory() > 0
 
 
 def test_shards_open_with_numpy(tmp_path):
