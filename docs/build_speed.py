@@ -92,7 +92,7 @@ LEADS = {
     "cold_reads": (
         "Features from the disk",
         "A batch's rows of features, none of them in memory: with the disk's read-ahead, 8 MB on this machine, "
-        "and page by page on sixteen threads (`random_reads`). Elapsed time; two trainings ran beside it.",
+        "and page by page on sixteen threads (`random_reads`). Elapsed time; trainings ran beside it.",
     ),
     "papers_simulation": (
         "A hundred million nodes",
