@@ -1,6 +1,7 @@
 """Subgraphs against networkx and loops, in every tier and for every instruction set."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import networkx as nx
 import pytest
@@ -127,6 +128,18 @@ def test_symmetry(name, graph):
     with tier(name):
         assert CSR.from_edges(edge_index, n).is_symmetric == all((v, u) in pairs for u, v in pairs)
     assert CSR.from_edges(torch.cat([edge_index, edge_index.flip(0)], dim=1), n).is_symmetric
+
+
+@pytest.mark.parametrize("name", TIERS)
+def test_calls_from_several_threads_do_not_share_memory(name):
+    """The kernels keep the memory of the last call for the next one: sizes go up and down here."""
+    csr = CSR.from_edges(both_ways(random_edges(seed=2)), 60)
+    sizes = [1, 200, 7, 400, 64, 3] * 8
+    with tier(name), ThreadPoolExecutor(4) as pool:
+        batches = [torch.arange(size) % 60 for size in sizes]
+        alone = [walk_subgraphs(csr, seeds, 20, restart=0.5, seed=i) for i, seeds in enumerate(batches)]
+        work = [pool.submit(walk_subgraphs, csr, s, 20, restart=0.5, seed=i) for i, s in enumerate(batches)]
+        assert all(same(one.result(), other) for one, other in zip(work, alone, strict=True))
 
 
 def test_batches_and_threads():
