@@ -46,7 +46,7 @@ LEADS = {
         "Random walks and subgraphs",
         "Batches of 1,024 seeds on a power-law graph of ogbn-arxiv's shape, in the layout of a PyG batch: subgraphs of "
         "random walks with restart 0.8, ego nets, walks of node2vec. This machine's speed changes from day to day: "
-        "on another one the earlier C++ code, 3 to 18 % slower side by side, gave 237,000 subgraphs of 64 "
+        "on another one the earlier C++ code, 8 to 15 % slower side by side, gave 237,000 subgraphs of 64 "
         "moves a second, and 90,800 of 256.",
     ),
     "neighbours": (
