@@ -65,10 +65,10 @@ def watched(every: float = 0.005) -> Iterator[Work]:
 
     def watch() -> None:
         while not done.wait(every):
-            work.bytes = max(work.bytes, anonymous())
+            work.bytes = max(work.bytes, measure.anonymous())
 
     thread = threading.Thread(target=watch)
-    work.bytes = anonymous()
+    work.bytes = measure.anonymous()
     thread.start()
     wall, cpu = time.perf_counter(), time.process_time()
     try:
@@ -77,12 +77,6 @@ def watched(every: float = 0.005) -> Iterator[Work]:
         work.wall, work.cpu = time.perf_counter() - wall, time.process_time() - cpu
         done.set()
         thread.join()
-
-
-def anonymous() -> int:
-    """RssAnon of this process in bytes."""
-    with open("/proc/self/status") as file:
-        return int(next(line for line in file if line.startswith("RssAnon")).split()[1]) * 1024
 
 
 def apart(method: Method, graph: DiskGraph, count: int) -> dict[str, float]:
@@ -140,7 +134,7 @@ def control(name: str, folder: str) -> None:
 def one(name: str, folder: str, steps: int) -> None:
     """In a process of its own: everything about one trained method on one graph."""
     graph = open_graph(folder)
-    held, nodes = anonymous(), judged(graph)
+    held, nodes = measure.anonymous(), judged(graph)
     found: dict[str, Any] = apart(fresh(name, graph), graph, 20)
     method = fresh(name, graph)
     with watched() as training:

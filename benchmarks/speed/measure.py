@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import torch
 
 __all__ = [
-    "Peak", "child", "command", "compare", "in_tier", "interleave", "keep_memory", "machine", "median",
+    "Peak", "anonymous", "child", "command", "compare", "in_tier", "interleave", "machine", "median",
     "memory_available", "peak_memory", "report", "report_peak", "save", "saved", "tiers", "watch_memory",
 ]  # fmt: skip
 
@@ -36,7 +36,7 @@ CLOCKS: dict[str, Callable[[], float]] = {"process": time.process_time, "wall": 
 SIMD = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
 median = statistics.median
 _MARK = "measured: "
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # of glibc's mallopt
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 T = TypeVar("T")
 
 
@@ -171,16 +171,9 @@ def _is_mapped(place: int) -> bool:
     return bool(ctypes.c_size_t.from_address(place - ctypes.sizeof(ctypes.c_size_t)).value & 2)
 
 
-def keep_memory() -> None:
-    """From now on this process keeps freed memory for its next arrays, of any size.
-
-    glibc maps and unmaps every array above 32 MiB anew, and each page of it costs a fault when first touched. Setting
-    ``MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000`` in the environment does the same. Without glibc: nothing.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(_MMAP_MAX, 0)
-        libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+def anonymous() -> int:
+    """RssAnon of this process: its own memory, without pages of files, in bytes."""
+    return _status()["RssAnon"]
 
 
 def memory_available() -> int:

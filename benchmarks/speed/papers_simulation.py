@@ -26,7 +26,7 @@ from typing import Any
 import measure
 import torch
 from graphs import planted_on_disk
-from large import anonymous, watched
+from large import watched
 
 from graphssl import create_method
 from graphssl.data import NodeBlocks, degrees, open_graph
@@ -113,11 +113,11 @@ def one(folder: Path, batches: int) -> None:
         optimizer.step()
 
     loader.prefetch = 0
-    peak, made = anonymous(), iter(loader.epoch(0))
+    peak, made = measure.anonymous(), iter(loader.epoch(0))
     for _ in range(batches):
         batch = next(made)
         timed("step", partial(step, batch))
-        peak = max(peak, anonymous())
+        peak = max(peak, measure.anonymous())
     method.eval()
     first = method.encoder.layers[0]
     blocks = NodeBlocks(graph, memory_bytes=2**26).blocks(None, width=4 * WIDTH)

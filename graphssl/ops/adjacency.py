@@ -11,13 +11,18 @@ import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops import backend, native
 from graphssl.ops.memory import remember
 from graphssl.ops.segment import segment_reduce
 
 __all__ = ["Adjacency", "check_edges", "gcn_degree", "normalized_adjacency", "sparse_operator"]
 
 NORMS = ("sym", "row", "none")
+_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 CSR: TypeAlias = tuple[Tensor, Tensor, Tensor]  # pointers to rows, columns, values
+
+
+backend.declare("compress", cpp=set(_SUFFIX))
 
 
 class Adjacency:
@@ -233,23 +238,38 @@ def _with_self_loops(row: Tensor, col: Tensor, weight: Tensor, num_nodes: int) -
 def _compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> CSR:
     """Rows and columns in order, so that equal matrices are equal arrays."""
     rows, cols = shape
+    # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
+    small = torch.int32 if max(rows, cols, row.size(0)) < 2**31 else torch.int64
+    if small == torch.int32 and backend.choose("compress", value) == "cpp":
+        parts = _empty(rows, row.size(0), value)
+        edges = row.long().contiguous(), col.long().contiguous(), value.contiguous(), row.size(0)
+        native.call(f"compress_{_SUFFIX[value.dtype]}", *edges, rows, *parts, native.threads())
+        return parts
     key = row.long() * cols + col
     if bool((key[1:] < key[:-1]).any()):
         key, order = torch.sort(key, stable=True)
         col, value = col[order], value[order]
     pointers = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
     torch.cumsum(torch.bincount(row, minlength=rows), 0, out=pointers[1:])
-    # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
-    small = torch.int32 if max(rows, cols, row.size(0)) < 2**31 else torch.int64
     return pointers.to(small), col.to(small, copy=True), value.clone()
 
 
 @torch.compiler.disable
 def _transpose(csr: CSR, shape: tuple[int, int]) -> CSR:
-    row, col, value = _entries(csr)
-    flipped = _compress(col, row, value, shape[::-1])
+    _, col, value = csr
+    if col.dtype == torch.int32 and backend.choose("compress", value) == "cpp":
+        flipped = _empty(shape[1], col.size(0), value)
+        native.call(f"transpose_{_SUFFIX[value.dtype]}", *csr, *shape, *flipped)
+    else:
+        row, col, value = _entries(csr)
+        flipped = _compress(col, row, value, shape[::-1])
     symmetric = shape[0] == shape[1] and all(map(torch.equal, flipped, csr))
     return csr if symmetric else flipped
+
+
+def _empty(rows: int, entries: int, value: Tensor) -> CSR:
+    pointers = torch.empty(rows + 1, dtype=torch.int32)
+    return pointers, torch.empty(entries, dtype=torch.int32), value.new_empty(entries)
 
 
 def _entries(csr: CSR) -> tuple[Tensor, Tensor, Tensor]:

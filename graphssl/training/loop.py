@@ -21,6 +21,7 @@ from graphssl.data.blocks import DEFAULT_MEMORY
 from graphssl.encoders.blockwise import whole_graph_reason
 from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
 from graphssl.method import Method, seeded
+from graphssl.training.allocator import keep_memory
 from graphssl.training.batches import Batches, GraphBatches, is_graph_list, node_batches, without_labels
 from graphssl.training.checkpoint import load_checkpoint, save_checkpoint
 from graphssl.training.history import History
@@ -34,6 +35,7 @@ MEASURED_ROWS = 1024  # rows of the embedding they are taken on
 CHECKED_ROWS = 2**16  # rows looked at together: of a mapped file no more than these need to be in memory
 
 
+@keep_memory()
 def train(
     method: Method,
     data: Any,

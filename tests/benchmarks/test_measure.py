@@ -78,27 +78,6 @@ def test_peak_memory_sees_what_lived_shortly(tmp_path):
     assert abs(measure.peak_memory([str(script)], timeout=120) - 20 * MIB) < MIB
 
 
-def test_kept_memory_is_not_faulted_in_again(tmp_path):
-    script = tmp_path / "work.py"
-    script.write_text(
-        textwrap.dedent(f"""
-        import resource, sys
-        sys.path.insert(0, {str(measure.__file__).removesuffix("/measure.py")!r})
-        import measure, torch
-        def faults(mib):
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            torch.ones(mib * 2**18)
-            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-        usual = [faults(mib) for mib in (200, 100)]
-        measure.keep_memory()
-        # the second is smaller: what the allocator needs for alignment fits into the first one's place
-        measure.report(usual=usual, kept=[faults(mib) for mib in (200, 100)])
-        """)
-    )
-    found = measure.child([str(script)], timeout=120)
-    assert found["kept"][1] < found["usual"][1] / 10
-
-
 def test_a_failing_child_is_told_with_its_message(tmp_path):
     script = tmp_path / "fails.py"
     script.write_text("raise SystemExit('no such thing')")

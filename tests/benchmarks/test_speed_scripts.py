@@ -38,7 +38,7 @@ def test_one_size_has_no_slope():
 def test_a_step_is_measured_in_a_process_of_its_own():
     argv = [growth.__file__, "--one", "gca", "200", "--repeats", "1"]
     found = measure.child(argv, timeout=120)
-    assert set(found) == {"edges", "seconds", "min", "max", "repeats"}
+    assert set(found) == {"edges", "seconds", "min", "max", "repeats", "held"}
     assert 0 < found["seconds"] < 10
     found = measure.child([*argv, "--memory"], timeout=120)
     assert set(found) == {"bytes"}
