@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,6 @@ MEASURED_ROWS = 1024  # rows of the embedding they are taken on
 CHECKED_ROWS = 2**16  # rows looked at together: of a mapped file no more than these need to be in memory
 
 
-@keep_memory()
 def train(
     method: Method,
     data: Any,
@@ -152,8 +152,8 @@ def train(
                 )
                 save_checkpoint(checkpoint, method=method, optimizer=update, best=best, facts=facts, device=target)
 
-        measure_every = max(1, total // MEASURED)
-        with progress_bar(total, initial=history.steps, enabled=progress) as report:
+        measure_every, kept = max(1, total // MEASURED), False
+        with progress_bar(total, initial=history.steps, enabled=progress) as report, ExitStack() as memory:
             while history.steps < total and not stopped:
                 epoch, done = divmod(history.steps, len(loader))
                 # A resumed run begins after the batches that have been used.
@@ -178,6 +178,9 @@ def train(
                     if history.steps % measure_every == 0 or history.steps == total:
                         history.measure(_embed(method, batch)[:MEASURED_ROWS])
                     report(history)
+                    if not kept:  # not before: what the first step needs to prepare the graph is needed once
+                        memory.enter_context(keep_memory())
+                        kept = True
                     if on_step is not None:
                         on_step(history.steps, value)
                     if history.steps == total:
