@@ -1,8 +1,10 @@
 """Messages of a GCN layer of width 512: our product with the normalised adjacency beside PyG's, torch's and scipy's.
 
-Cora and PubMed (GRAPHSSL_MIRROR), and a power-law graph of ogbn-arxiv's shape at width 128. PyG's form gathers a row
+Cora and PubMed (GRAPHSSL_MIRROR), a power-law graph of ogbn-arxiv's shape at width 128, and planted communities of
+100,000 and a million nodes at width 64, where rows come from farther and farther memory. PyG's form gathers a row
 for every edge and adds them up, as ``GCNConv`` does; the floor reads a row for every edge at the bandwidth of a plain
-sum, measured in the same run.
+sum, measured in the same run. "build" is the normalised adjacency and its transpose from edges never seen before, as
+every view that drops edges needs it; PyG's ``gcn_norm`` beside it only weighs the edges and puts nothing in order.
 
     python benchmarks/speed/spmm.py [--repeats 7] [--threads 1]
 """
@@ -16,9 +18,11 @@ import measure
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import scatter
 
 from graphssl import load_dataset
+from graphssl.data import planted_communities
 from graphssl.ops import normalized_adjacency, spmm
 
 
@@ -43,7 +47,17 @@ def rows_of(name: str, edge_index: Tensor, nodes: int, width: int, repeats: int)
     rows = measure.compare(samples, baseline="PyG, edge by edge", path="spmm", data=name, n=nodes, width=width)
     floor = reading * 4 * width * col.numel()
     print(f"  {'floor: a row read for every entry':36s} {floor * 1e3:.3f} ms")
-    return [{**entry, "times_the_floor": round(float(entry["seconds"]) / floor, 2)} for entry in rows]
+    rows = [{**entry, "times_the_floor": round(float(entry["seconds"]) / floor, 2)} for entry in rows]
+
+    def build() -> object:
+        return normalized_adjacency(edge_index.clone(), nodes).parts(transposed=True)
+
+    variants = {"graphssl, torch": measure.in_tier("torch", build)}
+    if "cpp" in measure.tiers("compress"):
+        variants["graphssl, cpp"] = measure.in_tier("cpp", build)
+    variants["PyG gcn_norm"] = lambda: gcn_norm(edge_index, num_nodes=nodes)
+    samples = measure.interleave(variants, repeats=repeats)
+    return rows + measure.compare(samples, baseline="graphssl, torch", path="build", data=name, n=nodes)
 
 
 def _scipy(csr: Tensor) -> csr_matrix:
@@ -58,12 +72,13 @@ def main() -> None:
     parser.add_argument("--name", default="spmm", help="name of the results file; empty: none is written")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    made = {name: (load_dataset(name), 512) for name in ("cora", "pubmed")}
+    made["arxiv-shaped"] = graphs.arxiv_shaped(), 128
+    for nodes in (100_000, 1_000_000):
+        made[f"planted, {nodes:,}"] = planted_communities(nodes, 10, num_features=1), 64
     rows = []
-    for name in ("cora", "pubmed"):
-        data = load_dataset(name)
-        rows += rows_of(name, data.edge_index, data.num_nodes, 512, args.repeats)
-    arxiv = graphs.arxiv_shaped()
-    rows += rows_of("arxiv-shaped", arxiv.edge_index, arxiv.num_nodes, 128, args.repeats)
+    for name, (data, width) in made.items():
+        rows += rows_of(name, data.edge_index, data.num_nodes, width, args.repeats)
     if args.name:
         measure.save(args.name, rows, command=measure.command())
 
