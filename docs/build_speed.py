@@ -43,9 +43,10 @@ LEADS = {
     "spmm": (
         "Sparse product",
         "Messages of a GCN layer: the normalised adjacency times the codes of the nodes. Where these no longer fit "
-        "into caches an entry takes three times as long, which is why DGI and GGD grow faster than their edges in the upper "
-        "decade of [growth](#growth-with-the-graph). The rows `build` are the adjacency and its transpose from new "
-        "edges, as views that drop edges need them at every step; PyG's `gcn_norm` weighs the edges and sorts nothing.",
+        "into caches an entry takes three times as long, which is why DGI and GGD grow faster than their edges "
+        "in the upper decade of [growth](#growth-with-the-graph). The rows `build` are the adjacency and its transpose "
+        "from new edges, as views that drop edges need them at every step; PyG's `gcn_norm` weighs the edges and sorts "
+        "nothing.",
     ),
     "segment": ("Segment reductions", "Sums, means and maxima over the neighbours of a node or the nodes of a graph."),
     "walks": (

@@ -95,13 +95,15 @@ def test_without_results_the_page_says_so(results):
 
 def test_growth_is_told_by_size_and_slope(results):
     rows = [growing(n, commit="def5678") for n in (1_000, 10_000, 100_000)]
+    rows[2]["held"] = 2_000_000
     rows += [{**growing(1_000), "variant": "grace", "kind": "all pairs"}]
     results("growth", rows)
     shown = page()
     assert "| dgi | 1 ms | 10 ms | 100 ms |" in shown
     assert "| grace | 1 ms | - | - |" in shown
-    assert "| dgi | 10,000 to 100,000 | 1.00 (1.00) | met | 1.00 (1.00) | met |" in shown
-    assert "grace | 1,000 to" not in shown, "one size has no slope"
+    assert "| dgi | - | - | 2 MB |" in shown, "what is held is told where it was measured"
+    assert "| dgi | 1,000 | 1.00, met | 1.00, met | 1.00, met | 1.00, met |" in shown
+    assert "| grace | 1,000 |" not in shown, "one size has no slope"
     assert "commit abc1234, def5678;" in shown
 
 
