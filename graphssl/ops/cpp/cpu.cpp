@@ -2,7 +2,7 @@
 #include "common.h"
 
 // Raised with every change of an exported function's arguments; ops/native.py names the one it calls.
-VISIBLE int64_t graphssl_interface() { return 2; }
+VISIBLE int64_t graphssl_interface() { return 3; }
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -38,7 +38,7 @@ VISIBLE int64_t graphssl_cpu_level() {
     const uint32_t avx512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // f, dq, bw, vl
     if ((b & avx512) != avx512 || (enabled_state() & 0xe6) != 0xe6) return 1;
     const bool amx = (d & (1u << 22)) && (d & (1u << 24)) && (enabled_state() & 0x60000) == 0x60000;
-    if (highest < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & (1u << 5))) return 2;
+    if (highest < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & (1u << 5))) return 3;
     return amx && may_use_tiles() ? 4 : 3;
 }
 #else
