@@ -337,7 +337,8 @@ without labels or features, on edges alone. `Embedder.from_pretrained("gcc-small
   English WordNet (CC BY 4.0; credit Princeton WordNet and the Open English Wordnet team). The weights hold no rows of
   these data. Licence of the weights: that of the package.
 
-Accuracy in per cent, frozen, ten folds (airports: mean of five splits). The controls: `benchmarks/results/gcc`.
+Accuracy in per cent, frozen, ten folds (airports and imdb-binary: mean of five splits). The controls:
+`benchmarks/results/gcc`.
 
 | data | accuracy | probe |
 |---|---|---|
