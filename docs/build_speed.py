@@ -43,8 +43,9 @@ LEADS = {
     "spmm": (
         "Sparse product",
         "Messages of a GCN layer: the normalised adjacency times the codes of the nodes. Where these no longer fit "
-        "into caches an entry takes three times as long, which is why DGI and GGD grow faster than their edges "
-        "in the upper decade of [growth](#growth-with-the-graph). The rows `build` are the adjacency and its transpose "
+        "into caches an entry takes three times as long (a new result each time included); DGI and GGD, which do "
+        "little else, grow faster than their edges in the upper decade of [growth](#growth-with-the-graph). "
+        "The rows `build` are the adjacency and its transpose "
         "from new edges, as views that drop edges need them at every step; PyG's `gcn_norm` weighs the edges and sorts "
         "nothing.",
     ),
@@ -53,7 +54,7 @@ LEADS = {
         "Random walks and subgraphs",
         "Batches of 1,024 seeds on a power-law graph of ogbn-arxiv's shape, in the layout of a PyG batch: subgraphs of "
         "random walks with restart 0.8, ego nets, walks of node2vec. The speed of such machines differs from day to "
-        "day: beside other work the same code gave 217,000 subgraphs of 64 moves a second, and 84,000 of 256.",
+        "day: on another one the same code gave 217,000 subgraphs of 64 moves a second, and 84,400 of 256.",
     ),
     "neighbours": (
         "Neighbour sampling",
@@ -95,7 +96,8 @@ LEADS = {
         "torch, without the adding up of the degrees of all nodes, which happens once before "
         "([scale](scale.md) has it). Accuracy of logistic regression "
         "stands beside raw features "
-        "and the same encoder before training; 40 steps are little training.",
+        "and the same encoder before training; 40 steps are little training. The rows of 1,000 nodes were measured "
+        "beside other work.",
     ),
     "cold_reads": (
         "Features from the disk",

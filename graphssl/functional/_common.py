@@ -54,7 +54,7 @@ def _norm(z: Tensor, dim: int) -> Tensor:
     """The Euclidean norm along ``dim``, kept as a dimension of one; below 1e-12 a column may count as that long."""
     if dim == 1:
         return torch.linalg.vector_norm(z, dim=1, keepdim=True)
-    # Down the columns torch's own norm takes seven times as long (benchmarks/speed/growth.py shows it in CCA-SSG).
+    # Down the columns torch's own norm is several times slower than squares and their sums.
     return z.square().sum(dim=dim, keepdim=True).clamp_min(1e-24).sqrt()
 
 

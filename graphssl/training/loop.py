@@ -63,6 +63,7 @@ def train(
 
     Labels and split masks are taken off the data before the method sees it. All randomness comes from
     ``seed``; the caller's random state is neither used nor changed, and ``data`` is not modified.
+    Freed memory stays with the process from the second step to the end (:func:`keep_memory`).
 
     Parameters
     ----------
