@@ -17,7 +17,7 @@ from graphssl.ops.segment import segment_reduce
 
 __all__ = ["Adjacency", "check_edges", "gcn_degree", "normalized_adjacency", "sparse_operator"]
 
-NORMS = ("sym", "row", "none")
+NORMS = ("sym", "row", "none")  # numbered so in cpp/compress.cpp
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 CSR: TypeAlias = tuple[Tensor, Tensor, Tensor]  # pointers to rows, columns, values
 
@@ -42,13 +42,17 @@ class Adjacency:
     def __init__(self, row: Tensor, col: Tensor, value: Tensor, *, shape: tuple[int, int]) -> None:
         self.shape = shape
         self.dtype, self.device = value.dtype, value.device
-        self.edges: tuple[Tensor, Tensor, Tensor] | None = None
-        self._csr: CSR | None = None
+        self.edges: tuple[Tensor, Tensor, Tensor] | None = (row, col, value) if value.requires_grad else None
+        self._csr: CSR | None = None if value.requires_grad else _compress(row, col, value, shape)
         self._transpose: CSR | None = None
-        if value.requires_grad:
-            self.edges = (row, col, value)
-        else:
-            self._csr = _compress(row, col, value, shape)
+
+    @classmethod
+    def of_parts(cls, csr: CSR, shape: tuple[int, int]) -> Adjacency:
+        """Of a CSR matrix as :meth:`parts` gives it, in the same memory."""
+        self = cls.__new__(cls)
+        self.shape, self.dtype, self.device = shape, csr[2].dtype, csr[2].device
+        self.edges, self._csr, self._transpose = None, csr, None
+        return self
 
     def parts(self, *, transposed: bool = False) -> CSR:
         """Pointers (rows + 1,), columns (E,) and values (E,) of the CSR matrix, or of its transpose.
@@ -200,23 +204,33 @@ def _build(
         scale = (in_degree / here).to(dtype)[row]
         # A node's own loop is there with or without the sampled edge: that one stands for itself alone.
         weight = weight * (scale.masked_fill(row == col, 1.0) if self_loops else scale)
+    shape = (num_nodes, num_nodes)
+    fixed = norm_degree.to(dtype) if norm_degree is not None and norm == "sym" and self_loops else None
+    if not weight.requires_grad and _in_cpp(weight, num_nodes, num_nodes):
+        degree = torch.empty(num_nodes, dtype=dtype) if fixed is None else fixed
+        csr = _compiled(row, col, weight, num_nodes, self_loops, norm, degree, sum_degree=fixed is None)
+        if norm == "sym" and edge_weight is not None:
+            _check_degree(degree)
+        return Adjacency.of_parts(csr, shape)
     if self_loops:
         row, col, weight = _with_self_loops(row, col, weight, num_nodes)
     if norm != "none":
-        if norm == "sym" and self_loops and norm_degree is not None:
-            degree = norm_degree.to(dtype)
-        else:
-            degree = segment_reduce(weight, row, num_nodes)  # (N,)
+        degree = segment_reduce(weight, row, num_nodes) if fixed is None else fixed  # (N,)
         # The place of a zero is filled before the power: its gradient would be infinite.
         isolated = degree == 0
         if norm == "row":
             weight = weight * degree.masked_fill(isolated, 1.0).reciprocal().masked_fill(isolated, 0.0)[row]
         else:
-            if edge_weight is not None and bool((degree < 0).any()):
-                raise InvalidGraphError("symmetric normalisation needs non-negative degrees: some edge weights are < 0")
+            if edge_weight is not None:
+                _check_degree(degree)
             scale = degree.masked_fill(isolated, 1.0).pow(-0.5).masked_fill(isolated, 0.0)
             weight = scale[row] * weight * scale[col]
-    return Adjacency(row, col, weight, shape=(num_nodes, num_nodes))
+    return Adjacency(row, col, weight, shape=shape)
+
+
+def _check_degree(degree: Tensor) -> None:
+    if bool((degree < 0).any()):
+        raise InvalidGraphError("symmetric normalisation needs non-negative degrees: some edge weights are < 0")
 
 
 def _with_self_loops(row: Tensor, col: Tensor, weight: Tensor, num_nodes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -238,20 +252,48 @@ def _with_self_loops(row: Tensor, col: Tensor, weight: Tensor, num_nodes: int) -
 def _compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> CSR:
     """Rows and columns in order, so that equal matrices are equal arrays."""
     rows, cols = shape
-    # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
-    small = torch.int32 if max(rows, cols, row.size(0)) < 2**31 else torch.int64
-    if small == torch.int32 and backend.choose("compress", value) == "cpp":
-        parts = _empty(rows, row.size(0), value)
-        edges = row.long().contiguous(), col.long().contiguous(), value.contiguous(), row.size(0)
-        native.call(f"compress_{_SUFFIX[value.dtype]}", *edges, rows, *parts, native.threads())
-        return parts
+    if _in_cpp(value, rows, cols):
+        return _compiled(row, col, value, rows)
     key = row.long() * cols + col
     if bool((key[1:] < key[:-1]).any()):
         key, order = torch.sort(key, stable=True)
         col, value = col[order], value[order]
     pointers = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
     torch.cumsum(torch.bincount(row, minlength=rows), 0, out=pointers[1:])
+    # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
+    small = torch.int32 if _is_small(value, rows, cols) else torch.int64
     return pointers.to(small), col.to(small, copy=True), value.clone()
+
+
+def _is_small(value: Tensor, rows: int, cols: int) -> bool:
+    return max(rows, cols, value.size(0) + rows) < 2**31
+
+
+def _in_cpp(value: Tensor, rows: int, cols: int) -> bool:
+    return _is_small(value, rows, cols) and backend.choose("compress", value) == "cpp"
+
+
+def _compiled(
+    row: Tensor,
+    col: Tensor,
+    value: Tensor,
+    rows: int,
+    self_loops: bool = False,
+    norm: str = "none",
+    degree: Tensor | None = None,
+    *,
+    sum_degree: bool = False,
+) -> CSR:
+    """In C++, on request with loops and normalised by the degrees that are given, or summed into ``degree``."""
+    entries = row.size(0)
+    pointers, columns, values = _empty(rows, entries + rows if self_loops else entries, value)
+    edges = row.long().contiguous(), col.long().contiguous(), value.contiguous()
+    native.call(
+        f"compress_{_SUFFIX[value.dtype]}", *edges, entries, rows, self_loops, NORMS.index(norm), sum_degree, degree,
+        pointers, columns, values, native.threads(),
+    )  # fmt: skip
+    kept = int(pointers[-1])  # less than there is room for when loops were given
+    return pointers, columns[:kept], values[:kept]
 
 
 @torch.compiler.disable

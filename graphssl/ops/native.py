@@ -18,7 +18,7 @@ from graphssl.errors import ConfigurationError, unknown_name
 __all__ = ["call", "has_kernel", "instruction_set", "instruction_sets", "threads", "use_instruction_set", "why_missing"]
 
 _FILE = Path(__file__).parent / "cpp" / "kernels.so"
-_INTERFACE = 3  # of cpp/cpu.cpp: a library from other sources would read its arguments wrongly
+_INTERFACE = 4  # of cpp/cpu.cpp: a library from other sources would read its arguments wrongly
 _LEVELS = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 _chosen: list[str] = []  # by use_instruction_set, the last one counts
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from tiers import TIERS, needs_cpp, tier
 
-from graphssl.ops import backend
-from graphssl.ops.adjacency import Adjacency, _compress, _transpose
+from graphssl.errors import InvalidGraphError
+from graphssl.ops import backend, normalized_adjacency
+from graphssl.ops.adjacency import NORMS, Adjacency, _compress, _transpose
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -98,3 +99,50 @@ def test_strided_and_small_integers_are_taken():
     value = torch.tensor([[1.0, 9.0], [2.0, 9.0], [3.0, 9.0], [4.0, 9.0]])[:, 0]
     found = _compress(edges.T.contiguous().T[0], edges[1].int(), value, (3, 3))
     assert [part.tolist() for part in found] == [[0, 2, 3, 4], [1, 2, 0, 1], [4.0, 2.0, 3.0, 1.0]]
+
+
+def graph(nodes=300, edges=4_000, *, dtype, seed=0):
+    """Loops, several on some nodes, duplicates, and nodes that nothing reaches."""
+    row, col, weight = entries(nodes, nodes, edges, dtype=dtype, seed=seed)
+    loops = torch.randint(nodes, (90,), generator=torch.Generator().manual_seed(seed))
+    row, col = torch.cat([row, loops]), torch.cat([col, loops])
+    order = torch.randperm(row.numel(), generator=torch.Generator().manual_seed(seed))
+    return torch.stack([col, row])[:, order], torch.cat([weight, 2 + weight[:90]])[order], nodes
+
+
+@needs_cpp
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("degrees", ["own", "given"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("self_loops", [False, True])
+@pytest.mark.parametrize("norm", NORMS)
+def test_normalised_matrices_are_the_same_in_both_tiers(norm, self_loops, weighted, degrees, dtype):
+    edge_index, weight, nodes = graph(dtype=dtype)
+    options = dict(norm=norm, self_loops=self_loops, dtype=dtype)
+    if degrees == "given":
+        generator = torch.Generator().manual_seed(1)
+        options |= {
+            name: torch.randint(0, 9, (nodes,), generator=generator) for name in ("in_degree", "norm_degree")
+        }  # fmt: skip
+    found = {}
+    for name in TIERS:
+        with tier(name):
+            # new tensors: an adjacency is remembered for the edges that it was built from
+            given = weight.clone() if weighted else None
+            found[name] = normalized_adjacency(edge_index.clone(), nodes, given, **options).parts()
+    for name in TIERS[1:]:
+        for ours, plain in zip(found[name][:2], found["torch"][:2], strict=True):
+            assert torch.equal(ours, plain)
+        torch.testing.assert_close(found[name][2], found["torch"][2], rtol=4 * torch.finfo(dtype).eps, atol=0.0)
+        assert all(part.is_contiguous() for part in found[name])
+
+
+@pytest.mark.parametrize("name", TIERS)
+def test_negative_degrees_are_refused_and_zero_rows_stay_zero(name):
+    edge_index = torch.tensor([[0, 1, 2], [1, 2, 1]])
+    with tier(name):
+        with pytest.raises(InvalidGraphError, match="non-negative degrees"):
+            normalized_adjacency(edge_index.clone(), 3, torch.tensor([-5.0, 1.0, 1.0]))
+        empty = normalized_adjacency(edge_index.clone(), 4, self_loops=False)
+        assert empty.to_dense()[[0, 3]].abs().max() == 0
+        assert normalized_adjacency(torch.empty(2, 0, dtype=torch.int64), 0).parts()[0].tolist() == [0]

@@ -1,4 +1,5 @@
-// A sparse matrix from its entries in any order: by row, then by column, equal places as they were given.
+// A sparse matrix from its entries in any order: by row, then by column, equal places as they were given; on request with
+// one loop on each node, and normalised.
 #include "common.h"
 
 namespace {
@@ -33,10 +34,26 @@ template <typename T> void sort(Entry<T>* entry, int64_t n, Entry<T>* spare) {
     }
 }
 
+// Entries in any order, and what the matrix makes of them.
+template <typename T> struct Given {
+    const int64_t* row;
+    const int64_t* col;
+    const T* value;
+    int64_t count;
+    const T* loop;   // what each node's own loop weighs, instead of those that were given; null: as given
+    const T* scale;  // of nodes; null: none
+    bool both;       // of both ends, or of the row alone
+
+    bool replaced(int64_t e) const { return loop && row[e] == col[e]; }
+    T scaled(int64_t r, const Entry<T>& entry) const {
+        if (!scale) return entry.value;
+        return both ? scale[r] * entry.value * scale[entry.col] : entry.value * scale[r];
+    }
+};
+
 // The rows [begin, end): every entry is looked at, those of these rows are taken.
 template <typename T>
-bool fill(const int64_t* row, const int64_t* col, const T* value, int64_t entries, int64_t begin, int64_t end,
-          const int32_t* ptr, int32_t* out_col, T* out_value) {
+bool fill(const Given<T>& given, int64_t begin, int64_t end, const int32_t* ptr, int32_t* out_col, T* out_value) {
     const int64_t first = ptr[begin], mine = ptr[end] - first;
     int64_t longest = 0;
     for (int64_t r = begin; r < end; ++r) longest = ptr[r + 1] - ptr[r] > longest ? ptr[r + 1] - ptr[r] : longest;
@@ -45,27 +62,61 @@ bool fill(const int64_t* row, const int64_t* col, const T* value, int64_t entrie
     const bool done = next && entry;
     if (done) {
         for (int64_t r = begin; r < end; ++r) next[r - begin] = int32_t(ptr[r] - first);
-        for (int64_t e = 0; e < entries; ++e)
-            if (row[e] >= begin && row[e] < end) entry[next[row[e] - begin]++] = {int32_t(col[e]), value[e]};
-        for (int64_t r = begin; r < end; ++r) sort(entry + (ptr[r] - first), ptr[r + 1] - ptr[r], entry + mine);
-        for (int64_t e = 0; e < mine; ++e) out_col[first + e] = entry[e].col, out_value[first + e] = entry[e].value;
+        for (int64_t e = 0; e < given.count; ++e) {
+            const int64_t r = given.row[e];
+            if (r >= begin && r < end && !given.replaced(e))
+                entry[next[r - begin]++] = {int32_t(given.col[e]), given.value[e]};
+        }
+        for (int64_t r = begin; r < end; ++r) {
+            if (given.loop) entry[next[r - begin]] = {int32_t(r), given.loop[r]};
+            sort(entry + (ptr[r] - first), ptr[r + 1] - ptr[r], entry + mine);
+            for (int64_t e = ptr[r]; e < ptr[r + 1]; ++e) {
+                out_col[e] = entry[e - first].col;
+                out_value[e] = given.scaled(r, entry[e - first]);
+            }
+        }
     }
     free(next);
     free(entry);
     return done;
 }
 
+enum Norm { BOTH, ROW, NONE };  // as NORMS in ops/adjacency.py has them
+
+// Several loops on one node: the last one's weight counts.
 template <typename T>
-int64_t run(const int64_t* row, const int64_t* col, const T* value, int64_t entries, int64_t rows, int32_t* ptr,
-            int32_t* out_col, T* out_value, int64_t threads) {
-    memset(ptr, 0, size_t(rows + 1) * sizeof(int32_t));
-    for (int64_t e = 0; e < entries; ++e) ++ptr[row[e] + 1];
-    for (int64_t r = 0; r < rows; ++r) ptr[r + 1] += ptr[r];
-    int64_t failed = 0;
-    parallel_for(rows, (rows + threads - 1) / threads, threads, [&](int64_t begin, int64_t end) {
-        if (!fill(row, col, value, entries, begin, end, ptr, out_col, out_value))
-            __atomic_store_n(&failed, int64_t(1), __ATOMIC_RELAXED);
-    });
+int64_t run(const int64_t* row, const int64_t* col, const T* value, int64_t entries, int64_t rows, int64_t loops,
+            int64_t norm, int64_t sum, T* degree, int32_t* ptr, int32_t* out_col, T* out_value, int64_t threads) {
+    T* loop = static_cast<T*>(malloc(size_t(rows + 1) * sizeof(T)));
+    T* scale = static_cast<T*>(malloc(size_t(rows + 1) * sizeof(T)));
+    int64_t failed = !(loop && scale);
+    if (!failed) {
+        memset(ptr, 0, size_t(rows + 1) * sizeof(int32_t));
+        for (int64_t r = 0; r < rows; ++r) loop[r] = 1;
+        if (sum) memset(degree, 0, size_t(rows) * sizeof(T));
+        for (int64_t e = 0; e < entries; ++e) {
+            if (loops && row[e] == col[e]) {
+                loop[row[e]] = value[e];
+            } else {
+                ++ptr[row[e] + 1];
+                if (sum) degree[row[e]] += value[e];
+            }
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+            ptr[r + 1] += ptr[r] + (loops ? 1 : 0);
+            if (sum && loops) degree[r] += loop[r];
+        }
+        if (norm != NONE)
+            for (int64_t r = 0; r < rows; ++r)
+                scale[r] = degree[r] == 0 ? 0 : 1 / (norm == BOTH ? T(sqrt(degree[r])) : degree[r]);
+        const Given<T> given{row, col, value, entries, loops ? loop : nullptr, norm == NONE ? nullptr : scale, norm == BOTH};
+        parallel_for(rows, (rows + threads - 1) / threads, threads, [&](int64_t begin, int64_t end) {
+            if (!fill(given, begin, end, ptr, out_col, out_value))
+                __atomic_store_n(&failed, int64_t(1), __ATOMIC_RELAXED);
+        });
+    }
+    free(loop);
+    free(scale);
     return failed;
 }
 
@@ -92,15 +143,18 @@ int64_t run_transposed(const int32_t* ptr, const int32_t* col, const T* value, i
 
 }  // namespace
 
-// row, col: in range. ptr: rows + 1 sums; all counts fit 32 bits.
+// row, col: in range. ptr: rows + 1 sums; all counts fit 32 bits. With loops, room for one more entry a row. degree: read
+// for a norm, and with sum written first: the row's values, its loop the last of them.
 EXPORT(compress_f32)(const int64_t* row, const int64_t* col, const float* value, int64_t entries, int64_t rows,
-                     int32_t* ptr, int32_t* out_col, float* out_value, int64_t threads) {
-    return run(row, col, value, entries, rows, ptr, out_col, out_value, threads);
+                     int64_t loops, int64_t norm, int64_t sum, float* degree, int32_t* ptr, int32_t* out_col,
+                     float* out_value, int64_t threads) {
+    return run(row, col, value, entries, rows, loops, norm, sum, degree, ptr, out_col, out_value, threads);
 }
 
 EXPORT(compress_f64)(const int64_t* row, const int64_t* col, const double* value, int64_t entries, int64_t rows,
-                     int32_t* ptr, int32_t* out_col, double* out_value, int64_t threads) {
-    return run(row, col, value, entries, rows, ptr, out_col, out_value, threads);
+                     int64_t loops, int64_t norm, int64_t sum, double* degree, int32_t* ptr, int32_t* out_col,
+                     double* out_value, int64_t threads) {
+    return run(row, col, value, entries, rows, loops, norm, sum, degree, ptr, out_col, out_value, threads);
 }
 
 EXPORT(transpose_f32)(const int32_t* ptr, const int32_t* col, const float* value, int64_t rows, int64_t cols,
