@@ -5,24 +5,16 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops import backend, native
+from graphssl.ops._compress import CSR, NORMS, compress, compressed_in_cpp, entries_of, in_cpp, transpose
 from graphssl.ops.memory import remember
 from graphssl.ops.segment import segment_reduce
 
 __all__ = ["Adjacency", "check_edges", "gcn_degree", "normalized_adjacency", "sparse_operator"]
-
-NORMS = ("sym", "row", "none")  # numbered so in cpp/compress.cpp
-_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
-CSR: TypeAlias = tuple[Tensor, Tensor, Tensor]  # pointers to rows, columns, values
-
-
-backend.declare("compress", cpp=set(_SUFFIX))
 
 
 class Adjacency:
@@ -43,7 +35,7 @@ class Adjacency:
         self.shape = shape
         self.dtype, self.device = value.dtype, value.device
         self.edges: tuple[Tensor, Tensor, Tensor] | None = (row, col, value) if value.requires_grad else None
-        self._csr: CSR | None = None if value.requires_grad else _compress(row, col, value, shape)
+        self._csr: CSR | None = None if value.requires_grad else compress(row, col, value, shape)
         self._transpose: CSR | None = None
 
     @classmethod
@@ -69,7 +61,7 @@ class Adjacency:
         if not transposed:
             return self._csr
         if self._transpose is None:
-            self._transpose = _transpose(self._csr, self.shape)
+            self._transpose = transpose(self._csr, self.shape)
         return self._transpose
 
     def transpose(self) -> Adjacency:
@@ -87,7 +79,7 @@ class Adjacency:
 
     def to_dense(self) -> Tensor:
         """The matrix as a dense tensor (small graphs, tests)."""
-        row, col, value = self.edges if self.edges is not None else _entries(self.parts())
+        row, col, value = self.edges if self.edges is not None else entries_of(self.parts())
         return value.new_zeros(self.shape).index_put((row.long(), col.long()), value, accumulate=True)
 
 
@@ -206,9 +198,9 @@ def _build(
         weight = weight * (scale.masked_fill(row == col, 1.0) if self_loops else scale)
     shape = (num_nodes, num_nodes)
     fixed = norm_degree.to(dtype) if norm_degree is not None and norm == "sym" and self_loops else None
-    if not weight.requires_grad and _in_cpp(weight, num_nodes, num_nodes):
+    if not weight.requires_grad and in_cpp(weight, num_nodes, num_nodes):
         degree = torch.empty(num_nodes, dtype=dtype) if fixed is None else fixed
-        csr = _compiled(row, col, weight, num_nodes, self_loops, norm, degree, sum_degree=fixed is None)
+        csr = compressed_in_cpp(row, col, weight, num_nodes, self_loops, norm, degree, sum_degree=fixed is None)
         if norm == "sym" and edge_weight is not None:
             _check_degree(degree)
         return Adjacency.of_parts(csr, shape)
@@ -247,77 +239,6 @@ def _with_self_loops(row: Tensor, col: Tensor, weight: Tensor, num_nodes: int) -
         keep = ~is_loop
         row, col, weight = row[keep], col[keep], weight[keep]
     return torch.cat([row, nodes]), torch.cat([col, nodes]), torch.cat([weight, loops])
-
-
-def _compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> CSR:
-    """Rows and columns in order, so that equal matrices are equal arrays."""
-    rows, cols = shape
-    if _in_cpp(value, rows, cols):
-        return _compiled(row, col, value, rows)
-    key = row.long() * cols + col
-    if bool((key[1:] < key[:-1]).any()):
-        key, order = torch.sort(key, stable=True)
-        col, value = col[order], value[order]
-    pointers = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
-    torch.cumsum(torch.bincount(row, minlength=rows), 0, out=pointers[1:])
-    # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
-    small = torch.int32 if _is_small(value, rows, cols) else torch.int64
-    return pointers.to(small), col.to(small, copy=True), value.clone()
-
-
-def _is_small(value: Tensor, rows: int, cols: int) -> bool:
-    return max(rows, cols, value.size(0) + rows) < 2**31
-
-
-def _in_cpp(value: Tensor, rows: int, cols: int) -> bool:
-    return _is_small(value, rows, cols) and backend.choose("compress", value) == "cpp"
-
-
-def _compiled(
-    row: Tensor,
-    col: Tensor,
-    value: Tensor,
-    rows: int,
-    self_loops: bool = False,
-    norm: str = "none",
-    degree: Tensor | None = None,
-    *,
-    sum_degree: bool = False,
-) -> CSR:
-    """In C++, on request with loops and normalised by the degrees that are given, or summed into ``degree``."""
-    entries = row.size(0)
-    pointers, columns, values = _empty(rows, entries + rows if self_loops else entries, value)
-    edges = row.long().contiguous(), col.long().contiguous(), value.contiguous()
-    native.call(
-        f"compress_{_SUFFIX[value.dtype]}", *edges, entries, rows, self_loops, NORMS.index(norm), sum_degree, degree,
-        pointers, columns, values, native.threads(),
-    )  # fmt: skip
-    kept = int(pointers[-1])  # less than there is room for when loops were given
-    return pointers, columns[:kept], values[:kept]
-
-
-@torch.compiler.disable
-def _transpose(csr: CSR, shape: tuple[int, int]) -> CSR:
-    _, col, value = csr
-    if col.dtype == torch.int32 and backend.choose("compress", value) == "cpp":
-        flipped = _empty(shape[1], col.size(0), value)
-        native.call(f"transpose_{_SUFFIX[value.dtype]}", *csr, *shape, *flipped)
-    else:
-        row, col, value = _entries(csr)
-        flipped = _compress(col, row, value, shape[::-1])
-    symmetric = shape[0] == shape[1] and all(map(torch.equal, flipped, csr))
-    return csr if symmetric else flipped
-
-
-def _empty(rows: int, entries: int, value: Tensor) -> CSR:
-    pointers = torch.empty(rows + 1, dtype=torch.int32)
-    return pointers, torch.empty(entries, dtype=torch.int32), value.new_empty(entries)
-
-
-def _entries(csr: CSR) -> tuple[Tensor, Tensor, Tensor]:
-    pointers, col, value = csr
-    rows = torch.arange(pointers.size(0) - 1, device=pointers.device)
-    return torch.repeat_interleave(rows, (pointers[1:] - pointers[:-1]).long()), col.long(), value
 
 
 @functools.cache

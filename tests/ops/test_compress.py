@@ -6,7 +6,8 @@ from tiers import TIERS, needs_cpp, tier
 
 from graphssl.errors import InvalidGraphError
 from graphssl.ops import backend, normalized_adjacency
-from graphssl.ops.adjacency import NORMS, Adjacency, _compress, _transpose
+from graphssl.ops._compress import NORMS, compress, transpose
+from graphssl.ops.adjacency import Adjacency
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -47,8 +48,8 @@ def test_rows_and_columns_ascend_and_equal_places_keep_their_order(case, dtype, 
     rows, cols, count = CASES[case]
     row, col, value = entries(rows, cols, count, dtype=dtype)
     with tier(name):
-        found = _compress(row, col, value, (rows, cols))
-        back = _transpose(found, (rows, cols))
+        found = compress(row, col, value, (rows, cols))
+        back = transpose(found, (rows, cols))
     assert [part.tolist() for part in found] == list(by_loop(row, col, value, (rows, cols)))
     assert found[0].dtype == found[1].dtype == torch.int32
     assert found[2].dtype == dtype
@@ -75,8 +76,8 @@ def test_tiers_and_threads_give_the_same_bits(order, threads):
         found = {}
         for name in ("torch", "cpp"):
             with backend.use(name):
-                parts = _compress(row, col, value, (rows, rows))
-                found[name] = (*parts, *_transpose(parts, (rows, rows)))
+                parts = compress(row, col, value, (rows, rows))
+                found[name] = (*parts, *transpose(parts, (rows, rows)))
     finally:
         torch.set_num_threads(before)
     assert all(map(torch.equal, found["torch"], found["cpp"]))
@@ -97,7 +98,7 @@ def test_a_symmetric_matrix_is_stored_once_and_entries_are_copies(name):
 def test_strided_and_small_integers_are_taken():
     edges = torch.tensor([[2, 0, 1, 0], [1, 2, 0, 1]])
     value = torch.tensor([[1.0, 9.0], [2.0, 9.0], [3.0, 9.0], [4.0, 9.0]])[:, 0]
-    found = _compress(edges.T.contiguous().T[0], edges[1].int(), value, (3, 3))
+    found = compress(edges.T.contiguous().T[0], edges[1].int(), value, (3, 3))
     assert [part.tolist() for part in found] == [[0, 2, 3, 4], [1, 2, 0, 1], [4.0, 2.0, 3.0, 1.0]]
 
 

@@ -81,7 +81,7 @@ bool fill(const Given<T>& given, int64_t begin, int64_t end, const int32_t* ptr,
     return done;
 }
 
-enum Norm { BOTH, ROW, NONE };  // as NORMS in ops/adjacency.py has them
+enum Norm { BOTH, ROW, NONE };  // as NORMS in ops/_compress.py has them
 
 // Several loops on one node: the last one's weight counts.
 template <typename T>
