@@ -33,15 +33,15 @@ LEADS = {
     "grace_epoch": (
         "GRACE training step",
         "The whole step (views, encoder, projector, loss, backward, Adam) with the recipe for PubMed; the dense form "
-        "differs in its loss alone. In plain float32 the multiplications alone that a form without N x N matrices needs "
-        "(`contrast_products` [below](#contrast-of-all-pairs)) take most of what five times as fast would leave for the "
-        "whole step; `high` and `bfloat16` are how it goes faster.",
+        "differs in its loss alone. In plain float32 the multiplications alone that a form without N x N matrices "
+        "needs ([below](#contrast-of-all-pairs), `the products alone`) take most of what five times as fast would "
+        "leave for the whole step; `high` and `bfloat16` are how it goes faster.",
     ),
     "contrast": (
         "Contrast of all pairs",
-        "GRACE's loss, forward and backward, for rows of width 128 unless a column says otherwise. The dense form keeps "
-        "N x N matrices; ours computes tiles of them twice and keeps none. `the products alone` are those of such tiles "
-        "in float32 by `torch.mm`, without exponentials: no loss, but the limit of one.",
+        "GRACE's loss, forward and backward, for rows of width 128 unless a column says otherwise. The dense form "
+        "keeps N x N matrices; ours computes tiles of them twice and keeps none. `the products alone` are those of "
+        "such tiles in float32 by `torch.mm`, without exponentials: no loss, but the limit of one.",
     ),
     "spmm": (
         "Sparse product",

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
+from torch_geometric import EdgeIndex
 from torch_geometric.data import Batch, Data, Dataset, FeatureStore
 
 from graphssl.data.check import check_graph
@@ -139,6 +140,8 @@ def _checked(data: Data) -> Data:
             value = data.get(key)
             if isinstance(value, Tensor):
                 data[key] = _to_float32(value, whole=key != "edge_attr")
+        if isinstance(data.edge_index, EdgeIndex):
+            data.edge_index = data.edge_index.as_tensor()
     check_graph(data)
     return data
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
 from graphssl.errors import ConfigurationError
@@ -135,7 +134,9 @@ class _SameGraphJSD(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        # once_differentiable lets create_graph=True pass, and drops the second derivative, while grad is a constant.
+        if torch.is_grad_enabled():
+            raise ConfigurationError("same_graph_jsd_loss is differentiable once: use jsd_loss for second derivatives")
         of_nodes, of_graphs = ctx.saved_tensors
         return of_nodes * grad, of_graphs * grad, None

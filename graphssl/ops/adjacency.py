@@ -8,6 +8,7 @@ import warnings
 
 import torch
 from torch import Tensor
+from torch_geometric import EdgeIndex
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops._compress import CSR, NORMS, compress, compressed_in_cpp, entries_of, in_cpp, transpose
@@ -130,8 +131,8 @@ def normalized_adjacency(
     Raises
     ------
     InvalidGraphError
-        If the edges are not (2, E) int64, point outside [0, N), the weights do not match them, or
-        weights add up to a negative degree under ``sym``.
+        If the edges are not (2, E) int64, point outside [0, N), weights or degrees do not match them, or a degree is
+        negative under ``sym``.
 
     Notes
     -----
@@ -147,6 +148,7 @@ def normalized_adjacency(
     """
     if norm not in NORMS:
         raise ConfigurationError(f"unknown norm {norm!r}: expected one of {', '.join(NORMS)}")
+    edge_index = plain(edge_index)
     _check_form(edge_index, edge_weight)
     if dtype is None:
         dtype = torch.get_default_dtype() if edge_weight is None else edge_weight.dtype
@@ -159,6 +161,8 @@ def normalized_adjacency(
 
 def gcn_degree(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Tensor:
     """The degrees by which the GCN normalises, (N,): weights of the edges that end in a node, with one self-loop."""
+    edge_index = plain(edge_index)
+    _check_form(edge_index, edge_weight)
     check_edges(edge_index, num_nodes)
     col, row = edge_index
     weight = edge_weight.view(-1).float() if edge_weight is not None else torch.ones(col.size(0), device=col.device)
@@ -189,6 +193,8 @@ def _build(
     dtype: torch.dtype,
 ) -> Adjacency:
     check_edges(edge_index, num_nodes)
+    _check_degrees("in_degree", in_degree, num_nodes)
+    _check_degrees("norm_degree", norm_degree, num_nodes)
     col, row = edge_index
     weight = edge_weight.view(-1).to(dtype) if edge_weight is not None else col.new_ones(col.size(0), dtype=dtype)
     if in_degree is not None and norm != "row":
@@ -197,12 +203,13 @@ def _build(
         # A node's own loop is there with or without the sampled edge: that one stands for itself alone.
         weight = weight * (scale.masked_fill(row == col, 1.0) if self_loops else scale)
     shape = (num_nodes, num_nodes)
-    fixed = norm_degree.to(dtype) if norm_degree is not None and norm == "sym" and self_loops else None
+    fixed = norm_degree.to(dtype).contiguous() if norm_degree is not None and norm == "sym" and self_loops else None
+    signed = edge_weight is not None or fixed is not None
     if not weight.requires_grad and in_cpp(weight, num_nodes, num_nodes):
         degree = torch.empty(num_nodes, dtype=dtype) if fixed is None else fixed
         csr = compressed_in_cpp(row, col, weight, num_nodes, self_loops, norm, degree, sum_degree=fixed is None)
-        if norm == "sym" and edge_weight is not None:
-            _check_degree(degree)
+        if norm == "sym" and signed:
+            _check_sign(degree)
         return Adjacency.of_parts(csr, shape)
     if self_loops:
         row, col, weight = _with_self_loops(row, col, weight, num_nodes)
@@ -213,16 +220,23 @@ def _build(
         if norm == "row":
             weight = weight * degree.masked_fill(isolated, 1.0).reciprocal().masked_fill(isolated, 0.0)[row]
         else:
-            if edge_weight is not None:
-                _check_degree(degree)
+            if signed:
+                _check_sign(degree)
             scale = degree.masked_fill(isolated, 1.0).pow(-0.5).masked_fill(isolated, 0.0)
             weight = scale[row] * weight * scale[col]
     return Adjacency(row, col, weight, shape=shape)
 
 
-def _check_degree(degree: Tensor) -> None:
+def _check_degrees(name: str, degree: Tensor | None, num_nodes: int) -> None:
+    if degree is not None and degree.shape != (num_nodes,):
+        raise InvalidGraphError(f"expected {name} of shape ({num_nodes},), one a node; got {tuple(degree.shape)}")
+
+
+def _check_sign(degree: Tensor) -> None:
     if bool((degree < 0).any()):
-        raise InvalidGraphError("symmetric normalisation needs non-negative degrees: some edge weights are < 0")
+        raise InvalidGraphError(
+            "symmetric normalisation needs non-negative degrees: some edge weights, or degrees given, are < 0"
+        )
 
 
 def _with_self_loops(row: Tensor, col: Tensor, weight: Tensor, num_nodes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -247,6 +261,11 @@ def spend_beta_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
+
+
+def plain(edge_index: Tensor) -> Tensor:
+    """The tensor inside PyG's ``EdgeIndex``, which has no memory of its own for a kernel to read."""
+    return edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
 
 
 def check_edges(edge_index: Tensor, num_nodes: int) -> None:

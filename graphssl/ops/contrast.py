@@ -56,7 +56,8 @@ def self_logsumexp(
     Raises
     ------
     ConfigurationError
-        If ``z`` is no matrix of real numbers, partners are asked for and M is odd, or there is no such precision.
+        If ``z`` is no matrix of real numbers, partners are asked for and M is odd, ``scale`` is not a positive
+        number, or there is no such precision.
 
     Notes
     -----
@@ -67,7 +68,7 @@ def self_logsumexp(
     _check_precision(precision)
     if skip_partner and z.size(0) % 2:
         raise ConfigurationError(f"partners are half the rows apart, so their number must be even, got {z.size(0)}")
-    out: Tensor = _self(_raised(z), float(scale), skip_partner, _usable(bound), precision)
+    out: Tensor = _self(_raised(z), _factor(scale), skip_partner, _usable(bound), precision)
     return out
 
 
@@ -107,7 +108,8 @@ def cross_logsumexp(
     Raises
     ------
     ConfigurationError
-        If they are no matrices of real numbers of one width and dtype, or there is no such precision.
+        If they are no matrices of real numbers of one width and dtype, ``scale`` is not a positive number, or there is
+        no such precision.
     """
     _check("x", x)
     _check("y", y)
@@ -116,7 +118,7 @@ def cross_logsumexp(
         raise ConfigurationError(
             f"x and y must have one width and dtype, got {tuple(x.shape)} {x.dtype} and {tuple(y.shape)} {y.dtype}"
         )
-    options = float(scale), skip_diagonal, columns, _usable(bound), precision
+    options = _factor(scale), skip_diagonal, columns, _usable(bound), precision
     over_y, over_x = _cross(_raised(x), _raised(y), *options)
     return over_y, over_x if columns else None
 
@@ -131,6 +133,17 @@ def _check(name: str, z: Tensor) -> None:
 def _check_precision(name: str) -> None:
     if name not in _PRECISIONS:
         raise ConfigurationError(f"precision must be 'float32', 'high' or 'bfloat16', got {name!r}")
+
+
+def _factor(scale: float) -> float:
+    if isinstance(scale, Tensor) and scale.requires_grad:
+        raise ConfigurationError(
+            "scale (1 / temperature) is not differentiated here, got a tensor that requires grad: give a number, or "
+            "compute the scores of all pairs and use info_nce_loss"
+        )
+    if not 0 < float(scale) < float("inf"):
+        raise ConfigurationError(f"scale must be a positive number, got {float(scale)}")
+    return float(scale)
 
 
 def _raised(z: Tensor) -> Tensor:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
-from graphssl.ops.adjacency import check_edges
+from graphssl.ops.adjacency import check_edges, plain
 from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
 __all__ = ["CSR", "node_ranges"]
 
 DIRECTIONS = ("out", "in")
 BLOCK = 2**20  # entries that are added up together
+LONG = 64  # entries of a row that is added up by itself
 
 
 def node_ranges(ptr: Tensor, entries: int) -> Iterator[slice]:
@@ -29,6 +30,25 @@ def node_ranges(ptr: Tensor, entries: int) -> Iterator[slice]:
         stop = max(start + 1, int(torch.searchsorted(ptr, most, right=True)) - 1)
         yield slice(start, stop)
         start = stop
+
+
+def _row_sums(weight: Tensor, ptr: Tensor) -> Tensor:
+    """Running sums of each row, written over ``weight`` (E,), one entry after the other.
+
+    Sums over all entries, less those before the row, would lose a light row beside heavy ones.
+    """
+    start, degree = ptr[:-1], ptr.diff()
+    for row in (degree > LONG).nonzero().view(-1).tolist():
+        entries = slice(int(ptr[row]), int(ptr[row + 1]))
+        weight[entries] = weight[entries].cumsum(0)
+    start, degree = start[degree <= LONG], degree[degree <= LONG]
+    for place in range(1, LONG):
+        more = degree > place
+        start, degree = start[more], degree[more]
+        if not start.numel():
+            break
+        weight[start + place] += weight[start + place - 1]
+    return weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +110,7 @@ class CSR:
             raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
         if num_nodes >= 2**31:
             raise InvalidGraphError(f"expected fewer than 2^31 nodes, got {num_nodes}")
+        edge_index = plain(edge_index)
         check_edges(edge_index, num_nodes)
         row, col = edge_index if direction == "out" else edge_index.flip(0)
         key = row * num_nodes + col
@@ -145,9 +166,7 @@ class CSR:
         for nodes in node_ranges(self.ptr, BLOCK):
             ptr = self.ptr[nodes.start : nodes.stop + 1]
             first, last = int(ptr[0]), int(ptr[-1])
-            total = self.weight[first:last].double().cumsum(0)
-            before = torch.cat([total.new_zeros(1), total])[ptr[:-1] - first]
-            sums[first:last] = total - torch.repeat_interleave(before, ptr.diff())
+            sums[first:last] = _row_sums(self.weight[first:last].double(), ptr - first)
         return sums
 
     @cached_property

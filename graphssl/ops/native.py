@@ -123,6 +123,8 @@ def _argument(value: Any) -> Any:
             raise ConfigurationError(
                 f"kernels read contiguous CPU memory, got {value.device}, strides {value.stride()}"
             )
+        if value.numel() and not value.data_ptr():
+            raise ConfigurationError(f"kernels read memory, and a {type(value).__name__} has none of its own")
         return ctypes.c_void_p(value.data_ptr())
     if value is None:
         return ctypes.c_void_p(None)

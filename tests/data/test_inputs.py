@@ -7,10 +7,13 @@ import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_geometric import EdgeIndex
 from torch_geometric.data import Batch, Data, InMemoryDataset
 
 from graphssl.data import GraphList, save_graph, to_graphs
 from graphssl.errors import CorruptFileError, InvalidGraphError, MissingFileError
+from graphssl.ops import normalized_adjacency
+from graphssl.samplers import NeighborLoader
 
 EDGES = torch.tensor([[0, 1, 2], [1, 2, 0]])
 X = torch.arange(6.0).reshape(3, 2)
@@ -39,6 +42,19 @@ def test_data_is_shared_not_copied_and_not_changed():
     assert inputs.data is not data
     assert inputs.data.y is data.y
     assert torch.equal(inputs.data.x, X)
+
+
+def test_an_edge_index_of_pyg_is_a_tensor_everywhere():
+    data = Data(x=torch.randn(20, 3), edge_index=torch.randint(20, (2, 80)))
+    wrapped = Data(x=data.x, edge_index=EdgeIndex(data.edge_index, sparse_size=(20, 20)))
+    assert type(to_graphs(wrapped).data.edge_index) is torch.Tensor
+    assert isinstance(wrapped.edge_index, EdgeIndex)
+    assert torch.equal(
+        normalized_adjacency(wrapped.edge_index, 20).to_dense(), normalized_adjacency(data.edge_index, 20).to_dense()
+    )
+    theirs, ours = (next(iter(NeighborLoader(graph, [3, 2], batch_size=4))) for graph in (wrapped, data))
+    assert torch.equal(theirs.edge_index, ours.edge_index)
+    assert torch.equal(theirs.n_id, ours.n_id)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64, torch.bool])

@@ -103,6 +103,13 @@ def test_same_graph_gradcheck() -> None:
     assert torch.autograd.gradcheck(lambda h, g: 3 * F.same_graph_jsd_loss(h, g, GRAPH_OF_NODE), (nodes, graphs))
 
 
+def test_same_graph_has_no_second_derivative_and_says_so() -> None:
+    nodes = rows(10).requires_grad_()
+    loss = F.same_graph_jsd_loss(nodes, rows(4, seed=1), GRAPH_OF_NODE)
+    with pytest.raises(ConfigurationError, match="differentiable once"):
+        torch.autograd.grad(loss, nodes, create_graph=True)
+
+
 @pytest.mark.parametrize("size", [1.0, 300.0])
 def test_node_summary(size: float) -> None:
     real, corrupt, summary = size * rows(10), rows(10, seed=1), rows(4, seed=2)

@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from tiers import needs_cpp
+from torch_geometric import EdgeIndex
 
 from graphssl.errors import ConfigurationError, UnknownNameError
 from graphssl.ops import backend, native
@@ -66,6 +67,8 @@ def test_a_kernel_refuses_what_it_cannot_read():
         native.call("nothing")
     with pytest.raises(ConfigurationError, match="contiguous"):
         native.call("spmm_f32", torch.zeros(4, 4).t()[:2])
+    with pytest.raises(ConfigurationError, match="EdgeIndex"):
+        native.call("spmm_f32", EdgeIndex([[0, 1], [1, 0]]))  # a wrapper: its data_ptr() is null
 
 
 def test_the_package_works_where_the_library_is_broken(tmp_path):

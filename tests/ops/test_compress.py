@@ -147,3 +147,17 @@ def test_negative_degrees_are_refused_and_zero_rows_stay_zero(name):
         empty = normalized_adjacency(edge_index.clone(), 4, self_loops=False)
         assert empty.to_dense()[[0, 3]].abs().max() == 0
         assert normalized_adjacency(torch.empty(2, 0, dtype=torch.int64), 0).parts()[0].tolist() == [0]
+
+
+@pytest.mark.parametrize("name", TIERS)
+@pytest.mark.parametrize("which", ["in_degree", "norm_degree"])
+def test_degrees_that_do_not_fit_are_refused(which, name):
+    edge_index = torch.tensor([[0, 1], [1, 0]])
+    with tier(name):
+        for wrong in (torch.ones(3), torch.ones(5, 1), torch.ones(0)):
+            with pytest.raises(InvalidGraphError, match=f"{which} of shape"):
+                normalized_adjacency(edge_index.clone(), 5, **{which: wrong})
+        with pytest.raises(InvalidGraphError, match="non-negative degrees"):
+            normalized_adjacency(edge_index.clone(), 5, norm_degree=-torch.ones(5))
+        strided = torch.full((5, 2), 4.0)[:, 0]
+        assert normalized_adjacency(edge_index.clone(), 5, norm_degree=strided).to_dense()[0, 1] == 0.25

@@ -3,12 +3,14 @@
 import math
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
 from torch.nn.functional import normalize
 
 from graphssl.errors import ConfigurationError
+from graphssl.functional import queue_info_nce_loss, two_view_info_nce_loss
 from graphssl.ops import _contrast_torch, backend, contrast, cross_logsumexp, native, self_logsumexp
 
 compiled = pytest.mark.skipif(bool(native.why_missing()), reason=f"C++ kernels: {native.why_missing()}")
@@ -239,6 +241,15 @@ def test_differentiable_once_and_says_so():
         torch.autograd.grad(slope.sum(), z)
 
 
+def test_a_temperature_that_is_learned_is_refused_rather_than_half_differentiated():
+    z = rows(6, 3)
+    temperature = torch.tensor(0.5, requires_grad=True)
+    for loss in (two_view_info_nce_loss, partial(queue_info_nce_loss, queue=rows(4, 3, seed=1))):
+        with pytest.raises(ConfigurationError, match="requires grad"):
+            loss(z, z + 1, temperature=temperature)
+        assert torch.equal(loss(z, z + 1, temperature=temperature.detach()), loss(z, z + 1, temperature=0.5))
+
+
 @pytest.mark.parametrize("tier", ["torch", pytest.param("cpp", marks=compiled)])
 def test_opcheck(tier):
     z, y = rows(10, 4).requires_grad_(), rows(7, 4, seed=1).requires_grad_()
@@ -260,6 +271,9 @@ def test_opcheck(tier):
         lambda: self_logsumexp(torch.zeros(4, 2).long()),
         lambda: self_logsumexp(torch.zeros(3, 2), skip_partner=True),
         lambda: self_logsumexp(torch.zeros(3, 2), precision="highest"),
+        lambda: self_logsumexp(torch.zeros(3, 2), scale=0.0),
+        lambda: cross_logsumexp(torch.zeros(3, 2), torch.zeros(3, 2), scale=-2.0),
+        lambda: cross_logsumexp(torch.zeros(3, 2), torch.zeros(3, 2), scale=float("nan")),
         lambda: cross_logsumexp(torch.zeros(3, 2), torch.zeros(3, 4)),
         lambda: cross_logsumexp(torch.zeros(3, 2), torch.zeros(3, 2).double()),
     ],

@@ -45,6 +45,19 @@ def test_sums_are_those_of_loops(block, memory, monkeypatch):
         assert sums is None if weight is None else sums.shape == (0,)
 
 
+@pytest.mark.parametrize("heavy", [1e10, 1e17])
+def test_light_rows_keep_their_odds_beside_heavy_ones(heavy):
+    edge_index = torch.tensor([[0, 1, 1, 2], [1, 2, 3, 0]])
+    data = Data(num_nodes=4, edge_index=edge_index, edge_weight=torch.tensor([heavy, 1e-6, 3e-6, heavy]))
+    steps = RandomWalks(data, walk_length=1, weight_attr="edge_weight").sample(torch.ones(4000, dtype=torch.int64))[
+        :, 1
+    ]
+    assert set(steps.tolist()) == {2, 3}
+    assert abs((steps == 3).double().mean() - 0.75) < 4 * (0.75 * 0.25 / 4000) ** 0.5
+    loader = NeighborLoader(data, [1], weight_attr="edge_weight", replace=True)
+    assert [batch.edge_index.size(1) for batch in loader] == [1, 1, 1, 1]
+
+
 def test_samples_do_not_depend_on_where_the_sums_are(tmp_path, monkeypatch):
     data = weighted()
     draws = []
