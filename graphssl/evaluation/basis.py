@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["RowBasis", "row_basis"]
+from graphssl.errors import ConfigurationError
+
+__all__ = ["RowBasis", "check_problem", "row_basis"]
 
 _RANK = 1e-12  # squared singular values below this part of the largest are rounding: they come from a Gram matrix
 
@@ -30,6 +33,31 @@ class RowBasis:
     rows: Tensor
     back: Tensor
     penalised: Tensor
+
+
+def check_problem(Z: np.ndarray, target: np.ndarray, grid: Sequence[float]) -> None:
+    """Raise a :class:`ConfigurationError` unless a linear model can be fitted.
+
+    Parameters
+    ----------
+    Z : (n, D) float
+        Training rows: finite, n and D at least 1.
+    target : (n, K) bool or float
+        K at least 1.
+    grid : sequence of float
+        Values of C: finite, > 0, at least one.
+    """
+    shape, target_shape = np.shape(Z), np.shape(target)
+    if len(shape) != 2 or 0 in shape:
+        raise ConfigurationError(f"expected training rows Z of shape (n, D), not empty, got {shape}")
+    if len(target_shape) != 2 or target_shape[0] != shape[0] or target_shape[1] == 0:
+        raise ConfigurationError(
+            f"expected a target of shape ({shape[0]}, K), a row for each of Z and a column a class, got {target_shape}"
+        )
+    if not np.isfinite(Z).all():
+        raise ConfigurationError("expected finite training rows, got NaN or infinite entries in Z: leave them out")
+    if len(grid) == 0 or not all(0 < float(C) < np.inf for C in grid):
+        raise ConfigurationError(f"expected a grid of finite values of C > 0, got {list(grid)}")
 
 
 def row_basis(Z: np.ndarray, *, penalise_bias: bool = False) -> RowBasis:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graphssl.evaluation.basis import row_basis
+from graphssl.evaluation.basis import check_problem, row_basis
 
 __all__ = ["squared_hinge_path"]
 
@@ -48,6 +48,11 @@ def squared_hinge_path(
     (len(grid), D + 1, K) float64
         Weights in the order of ``grid``; the last row of each is the bias.
 
+    Raises
+    ------
+    ConfigurationError
+        If Z or the grid is empty, Z is not finite, a C is not positive, or the target does not have as many rows.
+
     Notes
     -----
     Rows beyond the margin have no part in the objective, on the others it is least squares, so Newton's step is a
@@ -55,6 +60,7 @@ def squared_hinge_path(
     (Keerthi and DeCoste, A modified finite Newton method for fast solution of large scale linear SVMs, 2005). A step
     costs O(m R^2 + R^3) with R = min(n, D) + 1 and m rows that crossed the margin since the step before.
     """
+    check_problem(Z, target, grid)
     basis = row_basis(Z, penalise_bias=penalise_bias)
     A = basis.rows
     signs = torch.from_numpy(2 * np.array(target, dtype=np.float64).T - 1)  # (K, n)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from graphssl.evaluation.basis import row_basis
+from graphssl.evaluation.basis import check_problem, row_basis
 
 __all__ = ["ridge_path"]
 
@@ -34,12 +34,18 @@ def ridge_path(Z: np.ndarray, target: np.ndarray, grid: Sequence[float], *, pena
     (len(grid), D + 1, K) float64
         Weights in the order of ``grid``; the last row of each is the bias.
 
+    Raises
+    ------
+    ConfigurationError
+        If Z or the grid is empty, Z is not finite, a C is not positive, or the target does not have as many rows.
+
     Notes
     -----
     Columns are orthogonal in the principal basis, so each weight is a quotient; O(n D min(n, D)) for any length of
     the grid. Equals scikit-learn's ``RidgeClassifier`` with more than two classes; with two, K = 2 columns give
     opposite scores.
     """
+    check_problem(Z, target, grid)
     basis = row_basis(Z, penalise_bias=penalise_bias)
     sign = torch.from_numpy(2 * np.array(target, dtype=np.float64) - 1)  # (n, K)
     alpha = 1 / torch.tensor([float(C) for C in grid], dtype=sign.dtype)

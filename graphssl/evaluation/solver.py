@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError, unknown_name
-from graphssl.evaluation.basis import row_basis
+from graphssl.evaluation.basis import check_problem, row_basis
 from graphssl.evaluation.losses import LOSSES, Loss
 
 __all__ = ["logistic_path", "logistic_paths"]
@@ -93,7 +93,8 @@ def logistic_paths(
     UnknownNameError
         For a loss that is neither of the two.
     ConfigurationError
-        If a subset is empty.
+        If Z or the grid is empty, Z is not finite, a C is not positive, the target or the subsets do not have a row or
+        column for each row of Z, or a subset is empty.
 
     Notes
     -----
@@ -104,10 +105,13 @@ def logistic_paths(
     """
     if loss not in LOSSES:
         raise unknown_name("loss", loss, LOSSES)
+    check_problem(Z, target, grid)
     basis = row_basis(Z, penalise_bias=penalise_bias)
     T = torch.from_numpy(np.array(target, dtype=np.float64).T)  # (K, n)
     K, n = T.shape
     members = torch.ones(1, n, dtype=T.dtype) if subsets is None else torch.from_numpy(np.array(subsets, np.float64))
+    if members.dim() != 2 or members.shape[1] != n:
+        raise ConfigurationError(f"expected subsets as a mask of shape (F, {n}), got {tuple(members.shape)}")
     F, R = len(members), basis.rows.shape[1]
     size = members.sum(dim=1)
     if not bool((size > 0).all()):

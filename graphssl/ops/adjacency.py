@@ -30,9 +30,16 @@ class Adjacency:
         it; otherwise the matrix is compressed (CSR) and its transpose is built at the first backward.
     shape : tuple of int
         (rows, columns).
+
+    Raises
+    ------
+    InvalidGraphError
+        If these are not one row, column and value for each entry, or a place is outside of the matrix.
     """
 
     def __init__(self, row: Tensor, col: Tensor, value: Tensor, *, shape: tuple[int, int]) -> None:
+        _check_entries(row, col, value, shape)
+        row, col = row.long(), col.long()
         self.shape = shape
         self.dtype, self.device = value.dtype, value.device
         self.edges: tuple[Tensor, Tensor, Tensor] | None = (row, col, value) if value.requires_grad else None
@@ -176,9 +183,15 @@ def sparse_operator(matrix: Tensor) -> Adjacency:
 
 
 def _build_operator(matrix: Tensor, _: Tensor | None = None) -> Adjacency:
-    coo = (matrix if matrix.layout == torch.sparse_coo else matrix.to_sparse_coo()).detach().coalesce()
+    if matrix.dim() != 2:
+        raise InvalidGraphError(f"expected a matrix (R, C), got shape {tuple(matrix.shape)}")
+    coo = (matrix if matrix.layout == torch.sparse_coo else matrix.to_sparse_coo()).detach()
+    shape = matrix.size(0), matrix.size(1)
+    row, col = coo._indices()
+    _check_entries(row, col, coo._values(), shape)  # coalescing would move a wrong column to another row
+    coo = coo.coalesce()
     row, col = coo.indices()
-    return Adjacency(row, col, coo.values(), shape=(matrix.size(0), matrix.size(1)))
+    return Adjacency(row, col, coo.values(), shape=shape)
 
 
 def _build(
@@ -276,6 +289,17 @@ def check_edges(edge_index: Tensor, num_nodes: int) -> None:
     low, high = (int(bound) for bound in torch.aminmax(edge_index))
     if low < 0 or high >= num_nodes:
         raise InvalidGraphError(f"edge_index points to node {low if low < 0 else high}, outside [0, {num_nodes})")
+
+
+def _check_entries(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> None:
+    if row.dim() != 1 or not row.shape == col.shape == value.shape:
+        shapes = ", ".join(str(tuple(part.shape)) for part in (row, col, value))
+        raise InvalidGraphError(f"expected row, col and value of one shape (E,), got {shapes}")
+    for name, index, size in (("row", row, shape[0]), ("col", col, shape[1])):
+        if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
+            raise InvalidGraphError(f"expected {name} of int64, got {index.dtype}: call .long()")
+        if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < size:
+            raise InvalidGraphError(f"{name} must be in [0, {size}) for a matrix of shape {shape}: got one outside")
 
 
 def _check_form(edge_index: Tensor, edge_weight: Tensor | None) -> None:

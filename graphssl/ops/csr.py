@@ -213,11 +213,14 @@ class CSR:
         InvalidGraphError
             If they are not integers of shape (S,), or one is not a node.
         """
-        if nodes.dim() != 1 or nodes.is_floating_point() or nodes.dtype == torch.bool:
-            raise InvalidGraphError(
-                f"expected {name} as integers of shape (S,), got {tuple(nodes.shape)} of {nodes.dtype}"
-            )
-        nodes = nodes.to(self.device, torch.int64).contiguous()
-        if nodes.numel() and not 0 <= int(nodes.min()) <= int(nodes.max()) < self.num_nodes:
-            raise InvalidGraphError(f"{name} must be nodes of the graph, in [0, {self.num_nodes}): got one outside")
-        return nodes
+        return check_nodes(nodes.to(self.device), self.num_nodes, name)
+
+
+def check_nodes(nodes: Tensor, num_nodes: int, name: str = "seeds") -> Tensor:
+    """``nodes`` as contiguous int64, or an :class:`InvalidGraphError` as of :meth:`CSR.check_nodes`."""
+    if nodes.dim() != 1 or nodes.is_floating_point() or nodes.dtype == torch.bool:
+        raise InvalidGraphError(f"expected {name} as integers of shape (S,), got {tuple(nodes.shape)} of {nodes.dtype}")
+    nodes = nodes.long().contiguous()
+    if nodes.numel() and not 0 <= int(nodes.min()) <= int(nodes.max()) < num_nodes:
+        raise InvalidGraphError(f"{name} must be nodes of the graph, in [0, {num_nodes}): got one outside")
+    return nodes

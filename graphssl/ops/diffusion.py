@@ -12,6 +12,7 @@ from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops._push_torch import push_torch
 from graphssl.ops.adjacency import Adjacency
+from graphssl.ops.csr import check_nodes
 from graphssl.ops.spmm import spmm
 
 __all__ = ["heat_coefficients", "heat_push", "ppr_coefficients", "ppr_push", "series_blocks", "series_rows"]
@@ -116,7 +117,7 @@ def ppr_push(
     ConfigurationError
         If an option is out of its range, or the matrix is not float64.
     InvalidGraphError
-        If a seed is not a node.
+        If the matrix is not square, the seeds are not integers of shape (S,), or one is not a node.
 
     Notes
     -----
@@ -131,7 +132,7 @@ def ppr_push(
     """
     if not 0 < alpha <= 1:
         raise ConfigurationError(f"alpha must be a number in (0, 1], got {alpha!r}")
-    csr = _checked(adjacency, seeds, top_k, tolerance)
+    csr, seeds = _checked(adjacency, seeds, top_k, tolerance)
     parts = csr.crow_indices(), csr.col_indices(), csr.values()
     found: tuple[Tensor, Tensor, Tensor] = _ppr_push(*parts, seeds, alpha, top_k, tolerance)
     return found
@@ -162,7 +163,7 @@ def heat_push(
     ConfigurationError
         If an option is out of its range, or the matrix is not float64.
     InvalidGraphError
-        If a seed is not a node.
+        If the matrix is not square, the seeds are not integers of shape (S,), or one is not a node.
 
     Notes
     -----
@@ -176,24 +177,25 @@ def heat_push(
     """
     if not 0 < t < math.inf:
         raise ConfigurationError(f"t must be a finite number > 0, got {t!r}")
-    csr = _checked(adjacency, seeds, top_k, tolerance)
+    csr, seeds = _checked(adjacency, seeds, top_k, tolerance)
     parts = csr.crow_indices(), csr.col_indices(), csr.values()
     found: tuple[Tensor, Tensor, Tensor] = _heat_push(*parts, seeds, t, top_k, tolerance)
     return found
 
 
-def _checked(adjacency: Adjacency, seeds: Tensor, top_k: int, tolerance: float) -> Tensor:
-    """The CSR matrix, when all is in order."""
-    nodes = adjacency.shape[0]
-    if seeds.numel() and not 0 <= int(seeds.min()) <= int(seeds.max()) < nodes:
-        raise InvalidGraphError(f"seeds must be nodes of the graph, in [0, {nodes}): got one outside")
-    if top_k < 1:
+def _checked(adjacency: Adjacency, seeds: Tensor, top_k: int, tolerance: float) -> tuple[Tensor, Tensor]:
+    """The CSR matrix and the seeds as contiguous int64, when all is in order."""
+    nodes, columns = adjacency.shape
+    if nodes != columns:
+        raise InvalidGraphError(f"expected a square matrix (N, N), got shape {adjacency.shape}")
+    seeds = check_nodes(seeds.to(adjacency.device), nodes)
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
         raise ConfigurationError(f"top_k must be a positive integer, got {top_k!r}")
     if not 0 < tolerance < math.inf:
         raise ConfigurationError(f"tolerance must be a finite number > 0, got {tolerance!r}")
     if adjacency.dtype != torch.float64:
         raise ConfigurationError(f"expected an adjacency of float64, got {adjacency.dtype}: build it with that dtype")
-    return adjacency.matrix()
+    return adjacency.matrix(), seeds
 
 
 @torch.library.custom_op("graphssl::ppr_push", mutates_args=())

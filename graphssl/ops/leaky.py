@@ -35,9 +35,12 @@ class PReLU(nn.PReLU):
 
 
 def slope_to_use(slope: Tensor | float | None) -> float | None:
-    """The slope as a number; None if a result would not tell its argument (slope <= 0), or nobody may ask now."""
+    """The slope as a number; None if a result would not tell its argument, or nobody may ask now.
+
+    It does not where the slope is negative, nor where it is learnt and (nearly) 0.
+    """
     if not isinstance(slope, Tensor):
-        return slope or 0.0
+        return None if slope is not None and slope < 0 else slope or 0.0
     if torch.compiler.is_compiling():
         return None
     value = slope.item()

@@ -72,6 +72,7 @@ def use_instruction_set(name: str) -> Iterator[None]:
     """Run the kernels of one instruction set inside the block (for tests and benchmarks)."""
     _chosen.append(name)
     try:
+        instruction_set()  # an unknown name is told here
         yield
     finally:
         _chosen.pop()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from graphssl.errors import InvalidGraphError
+from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops.adjacency import Adjacency, spend_beta_warning
 from graphssl.ops.leaky import leaky_gradients, slope_to_use
@@ -39,6 +39,8 @@ def spmm(adjacency: Adjacency, x: Tensor) -> Tensor:
     ------
     InvalidGraphError
         If the shapes do not agree.
+    ConfigurationError
+        If ``x`` is not of a real floating point dtype, or the matrix is complex.
 
     Notes
     -----
@@ -63,7 +65,8 @@ def propagate(
     adjacency : Adjacency of shape (N, M)
     x : Tensor, shape (M, D)
     rows : Tensor of int64, shape (M,), optional
-        A permutation: row j of the right-hand matrix is ``x[rows[j]]``.
+        Row j of the right-hand matrix is ``x[rows[j]]``. A permutation; others are gathered first if ``x`` needs its
+        gradient.
     bias : Tensor, shape (D,), optional
     slope : Tensor of one entry, or float, optional
         :math:`f(t) = \max(t, 0) + slope \cdot \min(t, 0)`: 0 is a ReLU, a learnt number a PReLU. None: the identity.
@@ -76,12 +79,24 @@ def propagate(
     Raises
     ------
     InvalidGraphError
-        If the shapes do not agree.
+        If the shapes do not agree, or ``rows`` are not int64 in [0, M).
+    ConfigurationError
+        If ``x`` is not of a real floating point dtype, or the matrix is complex.
     """
     if x.dim() != 2 or x.size(0) != adjacency.shape[1]:
         raise InvalidGraphError(f"expected x with {adjacency.shape[1]} rows and 2 dimensions, got {tuple(x.shape)}")
+    if not x.is_floating_point() or adjacency.dtype.is_complex:
+        raise ConfigurationError(
+            f"expected real floating point, got x of {x.dtype} and a matrix of {adjacency.dtype}: convert with .float()"
+        )
+    if bias is not None and bias.shape != x.shape[1:]:
+        raise InvalidGraphError(f"expected bias of shape ({x.size(1)},), as wide as x, got {tuple(bias.shape)}")
     dtype = x.dtype
     x = x.to(torch.promote_types(dtype, adjacency.dtype))
+    if rows is not None:
+        rows = rows.contiguous()
+        if not _fit_to_scatter(rows, x):
+            x, rows = x.index_select(0, rows), None
     if adjacency.edges is None and (value := slope_to_use(slope)) is not None:
         parts = adjacency.parts()
         transposed = adjacency.parts(transposed=True) if x.requires_grad and torch.is_grad_enabled() else parts
@@ -99,6 +114,24 @@ def propagate(
     else:
         out = propagate(adjacency, x)
     return _leaky(out if bias is None else out + bias, slope).to(dtype)
+
+
+def _fit_to_scatter(rows: Tensor, x: Tensor) -> bool:
+    """May the kernel gather by ``rows``, and scatter the gradient? Looked up on a CPU only: elsewhere it would wait."""
+    if rows.dtype != torch.int64 or rows.shape != x.shape[:1] or rows.device != x.device:
+        raise InvalidGraphError(
+            f"expected rows of int64, shape ({x.size(0)},), on {x.device}, got {rows.dtype}, {tuple(rows.shape)}, on "
+            f"{rows.device}"
+        )
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return False
+    if rows.numel() == 0:
+        return True
+    low, high = (int(bound) for bound in torch.aminmax(rows))
+    if low < 0 or high >= x.size(0):
+        raise InvalidGraphError(f"rows point to row {low if low < 0 else high} of x, outside [0, {x.size(0)})")
+    gradient = x.requires_grad and torch.is_grad_enabled()
+    return not gradient or int(torch.bincount(rows, minlength=x.size(0)).min()) == 1
 
 
 def _leaky(x: Tensor, slope: Tensor | float | None) -> Tensor:

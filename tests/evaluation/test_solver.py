@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from graphssl.errors import ConfigurationError, UnknownNameError
-from graphssl.evaluation import logistic_path
+from graphssl.evaluation import logistic_path, ridge_path, squared_hinge_path
 from graphssl.evaluation.losses import LOSSES, row_losses
 from graphssl.evaluation.solver import logistic_paths
 
@@ -217,3 +217,27 @@ def test_impossible_arguments_are_refused():
         logistic_path(Z, np.eye(3)[y], GRID, loss="multinominal")
     with pytest.raises(ConfigurationError, match="subset 1 "):
         logistic_paths(Z, np.eye(3)[y], GRID, subsets=np.array([[True] * 6, [False] * 6]))
+    with pytest.raises(ConfigurationError, match=r"\(F, 6\)"):
+        logistic_paths(Z, np.eye(3)[y], GRID, subsets=np.array([[0, 1, 2]]))
+
+
+@pytest.mark.parametrize("path", [logistic_path, ridge_path, squared_hinge_path])
+@pytest.mark.parametrize(
+    ("Z", "target", "grid", "match"),
+    [
+        (np.ones((0, 4)), np.ones((0, 3)), GRID, r"not empty, got \(0, 4\)"),
+        (np.ones((6, 0)), np.ones((6, 3)), GRID, r"not empty, got \(6, 0\)"),
+        (np.ones(6), np.ones((6, 3)), GRID, r"not empty, got \(6,\)"),
+        (np.full((6, 4), np.nan), np.ones((6, 3)), GRID, "NaN"),
+        (np.ones((6, 4)), np.ones((5, 3)), GRID, r"\(6, K\).*\(5, 3\)"),
+        (np.ones((6, 4)), np.ones(6), GRID, r"\(6, K\)"),
+        (np.ones((6, 4)), np.ones((6, 0)), GRID, r"\(6, K\)"),
+        (np.ones((6, 4)), np.ones((6, 3)), (1.0, 0.0), "C > 0"),
+        (np.ones((6, 4)), np.ones((6, 3)), (-1.0,), "C > 0"),
+        (np.ones((6, 4)), np.ones((6, 3)), (np.nan,), "C > 0"),
+        (np.ones((6, 4)), np.ones((6, 3)), (), "C > 0"),
+    ],
+)
+def test_problems_without_a_solution_are_refused(path, Z, target, grid, match):
+    with pytest.raises(ConfigurationError, match=match):
+        path(Z, target, grid)

@@ -57,8 +57,10 @@ def test_instruction_sets():
         assert native.instruction_set() == "base"
         assert native.has_kernel("spmm_f32")
         assert not native.has_kernel("nothing")
-    with native.use_instruction_set("sse9"), pytest.raises(UnknownNameError, match="base"):
-        native.instruction_set()
+    before = native.instruction_set()
+    with pytest.raises(UnknownNameError, match="base"), native.use_instruction_set("sse9"):
+        pytest.fail("it was entered")
+    assert native.instruction_set() == before
 
 
 @needs_cpp

@@ -8,7 +8,7 @@ import torch
 from hard_graphs import GRAPHS
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops import _push_torch, backend, native, normalized_adjacency
+from graphssl.ops import Adjacency, _push_torch, backend, native, normalized_adjacency
 from graphssl.ops.diffusion import heat_coefficients, heat_push, ppr_coefficients, ppr_push, series_rows
 
 WAYS = ["torch", *native.instruction_sets()]
@@ -46,6 +46,11 @@ def adjacency(name, *, weighted=False, norm="sym"):
     edge_index, n = GRAPHS[name]
     weight = torch.rand(edge_index.size(1), generator=torch.Generator().manual_seed(0)).double() + 0.1
     return normalized_adjacency(edge_index, n, weight if weighted else None, norm=norm, dtype=torch.float64)
+
+
+def oblong(rows, columns):
+    corner = torch.tensor([rows - 1]), torch.tensor([columns - 1])
+    return Adjacency(*corner, torch.ones(1).double(), shape=(rows, columns))
 
 
 def random_graph(n=80, pairs=160, seed=0, **options):
@@ -242,11 +247,25 @@ def test_opcheck(op):
         (lambda a, s: heat_push(a, s, t=1.0, top_k=3, tolerance=0.0), ConfigurationError, "tolerance must"),
         (lambda a, s: ppr_push(a, s + 80, alpha=0.2, top_k=3), InvalidGraphError, "seeds must"),
         (lambda a, s: ppr_push(a, s - 2, alpha=0.2, top_k=3), InvalidGraphError, "seeds must"),
+        (lambda a, s: ppr_push(a, s.double(), alpha=0.2, top_k=3), InvalidGraphError, "integers of shape"),
+        (lambda a, s: heat_push(a, s[None], t=1.0, top_k=3), InvalidGraphError, "integers of shape"),
+        (lambda a, s: ppr_push(a, s, alpha=0.2, top_k=2.5), ConfigurationError, "top_k must"),
+        (lambda a, s: ppr_push(oblong(3, 60), s, alpha=0.2, top_k=3), InvalidGraphError, r"square.*\(3, 60\)"),
+        (lambda a, s: heat_push(oblong(60, 3), s, t=1.0, top_k=3), InvalidGraphError, r"square.*\(60, 3\)"),
     ],
 )
 def test_errors(call, error, match):
     with pytest.raises(error, match=match):
         call(random_graph(), torch.arange(2))
+
+
+@every_way
+@pushes
+def test_any_integers_are_seeds(push, definition, terms):
+    graph, seeds = random_graph(), torch.arange(40)[::4]
+    expected = push(graph, seeds.contiguous(), top_k=5)
+    for given in (seeds, seeds.int(), seeds.to(torch.uint8)):
+        assert all(map(torch.equal, push(graph, given, top_k=5), expected))
 
 
 def test_other_dtypes_are_refused():

@@ -10,7 +10,8 @@ import torch
 from tiers import TIERS, needs_cpp, tier
 from torch.nn import functional as F
 
-from graphssl.ops import backend, normalized_adjacency, propagate, sparse_operator, spmm
+from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops import backend, native, normalized_adjacency, propagate, sparse_operator, spmm
 from graphssl.ops.leaky import _leaky_backward
 from graphssl.ops.spmm import _propagate, _transposed
 
@@ -82,6 +83,64 @@ def test_slopes_whose_sign_says_nothing_take_the_long_way(value):
         strict=True,
     ):
         torch.testing.assert_close(got, right)
+
+
+@pytest.mark.parametrize("name", TIERS)
+@pytest.mark.parametrize("slope", [-0.5, -1e-6, 0.0, 0.5, 1])
+def test_fixed_slopes_of_either_sign(name, slope):
+    x, rows, bias, _ = inputs(19)
+    expected = parts(graph(), x, rows, bias, slope)
+    with tier(name):
+        out = propagate(graph(), x, rows=rows, bias=bias, slope=slope)
+        gradients = torch.autograd.grad(out.square().sum(), (x, bias))
+    torch.testing.assert_close(out, expected)
+    for got, right in zip(gradients, torch.autograd.grad(expected.square().sum(), (x, bias)), strict=True):
+        torch.testing.assert_close(got, right)
+
+
+@pytest.mark.parametrize("name", TIERS)
+def test_rows_need_be_no_permutation_nor_contiguous(name):
+    x, order, bias, _ = inputs(19)
+    for rows in (torch.arange(NODES) // 2, torch.zeros(NODES, dtype=torch.long), torch.stack([order, order], 1)[:, 0]):
+        expected = parts(graph(), x, rows, bias, 0.0)
+        with tier(name):
+            out = propagate(graph(), x, rows=rows, bias=bias, slope=0.0)
+            assert torch.equal(out, propagate(graph(), x.detach(), rows=rows, bias=bias.detach(), slope=0.0))
+            (gradient,) = torch.autograd.grad(out.square().sum(), x)
+        torch.testing.assert_close(out, expected)
+        torch.testing.assert_close(gradient, torch.autograd.grad(expected.square().sum(), x)[0])
+
+
+@pytest.mark.parametrize("name", TIERS)
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (dict(rows=torch.arange(NODES - 1)), r"\(37,\).*\(36,\)"),
+        (dict(rows=torch.zeros(NODES, 1, dtype=torch.long)), r"\(37,\)"),
+        (dict(rows=torch.arange(NODES, dtype=torch.int32)), "int64.*int32"),
+        (dict(rows=torch.arange(NODES) + 1), r"row 37 .*\[0, 37\)"),
+        (dict(rows=torch.arange(NODES) - 9), "row -9 "),
+        (dict(bias=torch.zeros(1)), r"\(5,\).*\(1,\)"),
+        (dict(bias=torch.zeros(5, 1)), r"\(5,\)"),
+        (dict(bias=torch.zeros(9)), r"\(5,\)"),
+    ],
+)
+def test_rows_and_bias_that_do_not_fit_are_refused(name, options, match):
+    with tier(name), pytest.raises(InvalidGraphError, match=match):
+        propagate(graph(), torch.randn(NODES, 5), **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_only_real_floating_point_goes_through_a_layer(dtype):
+    with pytest.raises(ConfigurationError, match=f"{dtype}.*float"):
+        spmm(graph(), torch.ones(NODES, 5, dtype=dtype))
+
+
+@needs_cpp
+def test_a_transposed_product_without_memory_is_an_error():
+    ptr, col, ones = torch.zeros(2, dtype=torch.int32), torch.zeros(0, dtype=torch.int32), torch.ones(1, 16)
+    with pytest.raises(ConfigurationError, match="memory"):  # it would need 2^63 bytes
+        native.call("spmm_transposed_f32", ptr, col, ones[0, :0], ones, torch.empty(0), 1, 2**57, 16, 1)
 
 
 @pytest.mark.parametrize("name", TIERS)

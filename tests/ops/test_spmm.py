@@ -6,7 +6,7 @@ from hard_graphs import GRAPHS
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops import normalized_adjacency, remember, sparse_operator, spmm
+from graphssl.ops import Adjacency, normalized_adjacency, remember, sparse_operator, spmm
 from graphssl.ops.memory import _ENTRIES
 
 graphs = pytest.mark.parametrize("name", list(GRAPHS))
@@ -201,6 +201,36 @@ def test_sparse_features_multiply_like_dense_ones():
 def test_bad_edges_are_named(edge_index, weight, message):
     with pytest.raises(InvalidGraphError, match=message):
         normalized_adjacency(edge_index, 3, weight)
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+@pytest.mark.parametrize(
+    ("row", "col", "value", "message"),
+    [
+        ([0, 3], [0, 0], [1.0, 1.0], r"row must be in \[0, 3\)"),
+        ([0, -1], [0, 0], [1.0, 1.0], "row must be"),
+        ([0, 1], [0, 5], [1.0, 1.0], r"col must be in \[0, 5\)"),
+        ([0, 1], [-1, 0], [1.0, 1.0], "col must be"),
+        ([0, 1], [0], [1.0, 1.0], r"\(2,\), \(1,\), \(2,\)"),
+        ([0, 1], [0, 1], [1.0], r"\(2,\), \(1,\)"),
+        ([[0, 1]], [[0, 1]], [[1.0, 1.0]], r"\(1, 2\)"),
+        ([0.0, 1.0], [0, 1], [1.0, 1.0], "row of int64, got torch.float32"),
+    ],
+)
+def test_bad_entries_of_a_matrix_are_named(row, col, value, message, learnt):
+    with pytest.raises(InvalidGraphError, match=message):
+        Adjacency(torch.tensor(row), torch.tensor(col), torch.tensor(value, requires_grad=learnt), shape=(3, 5))
+
+
+@pytest.mark.parametrize("place", [(0, 4), (4, 0), (-1, 0)])
+def test_bad_operators_are_named(place):
+    index = torch.tensor(place)[:, None]
+    for coalesced in (False, True):
+        bad = torch.sparse_coo_tensor(index, torch.ones(1), (4, 4), check_invariants=False, is_coalesced=coalesced)
+        with pytest.raises(InvalidGraphError, match=r"must be in \[0, 4\)"):
+            sparse_operator(bad)
+    with pytest.raises(InvalidGraphError, match=r"\(R, C\)"):
+        sparse_operator(torch.ones(2, 2, 2).to_sparse_coo())
 
 
 def test_bad_shapes_and_norms_are_named():

@@ -100,10 +100,15 @@ template <typename T>
 int64_t run_transposed(const int32_t* ptr, const int32_t* col, const T* value, const T* x, T* out, int64_t rows,
                        int64_t targets, int64_t width, int64_t threads) {
     const int64_t columns = LANES<T>, strips = (width + columns - 1) / columns;
-    parallel_for(strips, 1, threads, [=](int64_t begin, int64_t) {
+    int64_t failed = 0;
+    parallel_for(strips, 1, threads, [=, &failed](int64_t begin, int64_t) {
         const int64_t left = begin * columns;
         if (left + columns <= width) {
             Vec<T>* sums = static_cast<Vec<T>*>(aligned_alloc(64, size_t(targets > 0 ? targets : 1) * 64));
+            if (!sums) {
+                __atomic_store_n(&failed, int64_t(1), __ATOMIC_RELAXED);
+                return;
+            }
             for (int64_t c = 0; c < targets; ++c) sums[c] = Vec<T>{};
             for (int64_t r = 0; r < rows; ++r) {
                 const Vec<T> from = load(x + r * width + left);
@@ -119,7 +124,7 @@ int64_t run_transposed(const int32_t* ptr, const int32_t* col, const T* value, c
             for (int64_t e = ptr[r]; e < ptr[r + 1]; ++e)
                 for (int64_t j = left; j < width; ++j) out[col[e] * width + j] += value[e] * x[r * width + j];
     });
-    return 0;
+    return failed;
 }
 
 }  // namespace
