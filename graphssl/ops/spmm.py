@@ -65,8 +65,8 @@ def propagate(
     adjacency : Adjacency of shape (N, M)
     x : Tensor, shape (M, D)
     rows : Tensor of int64, shape (M,), optional
-        Row j of the right-hand matrix is ``x[rows[j]]``. A permutation; others are gathered first if ``x`` needs its
-        gradient.
+        Row j of the right-hand matrix is ``x[rows[j]]``. A permutation; on a CPU others are gathered first if ``x``
+        needs its gradient.
     bias : Tensor, shape (D,), optional
     slope : Tensor of one entry, or float, optional
         :math:`f(t) = \max(t, 0) + slope \cdot \min(t, 0)`: 0 is a ReLU, a learnt number a PReLU. None: the identity.
@@ -117,15 +117,15 @@ def propagate(
 
 
 def _fit_to_scatter(rows: Tensor, x: Tensor) -> bool:
-    """May the kernel gather by ``rows``, and scatter the gradient? Looked up on a CPU only: elsewhere it would wait."""
+    """May the kernel gather by ``rows``, and scatter the gradient? A GPU is trusted: looking would wait for it."""
     if rows.dtype != torch.int64 or rows.shape != x.shape[:1] or rows.device != x.device:
         raise InvalidGraphError(
             f"expected rows of int64, shape ({x.size(0)},), on {x.device}, got {rows.dtype}, {tuple(rows.shape)}, on "
             f"{rows.device}"
         )
-    if torch.compiler.is_compiling() or x.device.type != "cpu":
+    if torch.compiler.is_compiling():
         return False
-    if rows.numel() == 0:
+    if x.device.type != "cpu" or rows.numel() == 0:
         return True
     low, high = (int(bound) for bound in torch.aminmax(rows))
     if low < 0 or high >= x.size(0):
