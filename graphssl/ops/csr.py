@@ -84,7 +84,7 @@ class CSR:
         Raises
         ------
         InvalidGraphError
-            If an edge is outside the graph, or a weight is negative, NaN or infinite.
+            If an edge is outside the graph, a weight is negative, NaN or infinite, or time stamps are not integers.
         """
         if direction not in DIRECTIONS:
             raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
@@ -110,6 +110,10 @@ class CSR:
             values = values.detach().reshape(-1).to(dtype)
             return values if order is None else values[order]
 
+        if time is not None and (time.is_floating_point() or time.is_complex()):
+            raise InvalidGraphError(
+                f"expected time stamps as integers, got {time.dtype}: scale and round them, as in (1000 * time).long()"
+            )
         weight = entries(weight, "weight", torch.float32)
         if weight is not None and not bool(((weight >= 0) & weight.isfinite()).all()):
             raise InvalidGraphError("expected finite weights >= 0: they are the odds of being sampled")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch_geometric.data import Data, FeatureStore
+from torch_geometric.data import Data, FeatureStore, HeteroData
 from torch_geometric.testing import MyFeatureStore, MyGraphStore
 
 from graphssl.data import graph_source, planted_communities, write_graph
@@ -243,6 +243,32 @@ def test_graphs_on_disk(tmp_path, undirected):
         assert "in_degree" not in batch
         settings = dict(input_time=torch.full((40,), 30), disjoint=True, batch_size=40)
         assert int(one(disk, [-1], time_attr="time", **settings).time.max()) <= 30
+
+
+def test_attributes_named_as_weight_and_time_belong_to_edges():
+    data = graph(nodes=40, edges=40)
+    data.odds, data.when = torch.rand(40), torch.arange(40)
+    data.node_label = data.edge_attr = None
+    batch = one(data, [3], weight_attr="odds", batch_size=9)
+    assert torch.equal(batch.odds, data.odds[batch.e_id])
+    settings = dict(time_attr="when", input_time=torch.full((40,), 99), disjoint=True, batch_size=9)
+    batch = one(data, [3], **settings)
+    assert torch.equal(batch.when, data.when[batch.e_id])
+    data.when = data.when + 0.5
+    with pytest.raises(InvalidGraphError, match=r"time stamps as integers, got torch\.float32"):
+        NeighborLoader(data, [3], **settings)
+
+
+def test_stores_of_several_types_are_read_at_one():
+    data = HeteroData()
+    data["a"].x, data["b"].x = torch.rand(9, 3), torch.rand(7, 3)
+    data["a", "to", "b"].edge_index = torch.tensor([[0, 8], [6, 5]])
+    with pytest.raises(InvalidGraphError, match=r"type 'a'.*\('a', 'to', 'b'\)"):
+        NeighborLoader((data, data), [2])
+    data["a", "to", "a"].edge_index = torch.tensor([[0, 8], [7, 2]])
+    batch = one((data, data), [2], batch_size=9)
+    assert torch.equal(batch.x, data["a"].x)
+    assert {tuple(pair) for pair in batch.edge_index.t().tolist()} == {(0, 7), (8, 2)}
 
 
 def test_features_of_other_types_become_float32_where_they_are_stored(tmp_path):
