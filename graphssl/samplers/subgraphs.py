@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -119,7 +121,8 @@ def to_batch(source: Any, found: Subgraphs, *, attributes: bool = True) -> Batch
     rows: dict[str, Any] = {}
     edges: dict[str, Any] = {}
     if attributes:
-        rows, edges = source.node_rows(found.node), source.edge_rows(found.edge)
+        rows = _as_collated(source.node_rows(found.node), found.ptr)
+        edges = _as_collated(source.edge_rows(found.edge), found.edge_ptr)
     rows, edges = {**rows, "n_id": found.node}, {**edges, "e_id": found.edge}
     batch: Any = Batch(edge_index=found.edge_index, **rows, **edges)
     graphs = sizes.numel()
@@ -129,8 +132,22 @@ def to_batch(source: Any, found: Subgraphs, *, attributes: bool = True) -> Batch
     node_ptr, edge_ptr = found.ptr.cpu(), found.edge_ptr.cpu()
     batch._num_graphs = graphs
     batch._slice_dict = {**dict.fromkeys(rows, node_ptr), **dict.fromkeys(edges, edge_ptr), "edge_index": edge_ptr}
+    lists = [name for name, value in {**rows, **edges}.items() if isinstance(value, list)]
+    batch._slice_dict.update(dict.fromkeys(lists, torch.arange(graphs + 1)))
     batch._inc_dict = {**dict.fromkeys([*rows, *edges], zeros), "edge_index": node_ptr[:-1]}
     if "x" not in rows:
         batch.num_nodes = found.node.numel()
         batch.stores[0]._num_nodes = sizes.tolist()
     return batch
+
+
+def _as_collated(rows: dict[str, Any], ptr: Tensor) -> dict[str, Any]:
+    """Attributes as PyG keeps them in a batch: numbers as one tensor, anything else as a list with an entry a graph."""
+    collated, bounds = {}, ptr.tolist()
+    for name, value in rows.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+            value = torch.from_numpy(value)
+        if not isinstance(value, Tensor):
+            value = [value[start:stop] for start, stop in pairwise(bounds)]
+        collated[name] = value
+    return collated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Batch
@@ -63,6 +64,22 @@ def test_without_attributes_the_topology_alone():
         for part, whole in zip(bare.to_data_list(), full.to_data_list(), strict=True):
             assert part.num_nodes == whole.num_nodes
             assert torch.equal(part.edge_index, whole.edge_index)
+
+
+def test_batches_come_apart_with_arrays_and_lists():
+    data = example_inputs()["a directed graph"]
+    nodes, edges = data.num_nodes, data.num_edges
+    data.width, data.name = np.arange(nodes) / 2, [f"node {i}" for i in range(nodes)]
+    data.kind, data.edge_kind = np.array(data.name), tuple(range(edges))
+    data.edge_size = np.arange(edges)
+    for sampler in (EgoNets(data, 1), RandomWalkSubgraphs(data, 9)):
+        batch = sampler.sample(torch.tensor([3, 0, 5]))
+        assert torch.equal(batch.width, batch.n_id.double() / 2)
+        for part in batch.to_data_list():
+            assert torch.equal(part.width, part.n_id.double() / 2)
+            assert part.name == list(part.kind) == [f"node {i}" for i in part.n_id.tolist()]
+            assert torch.equal(part.edge_size, part.e_id)
+            assert list(part.edge_kind) == part.e_id.tolist()
 
 
 def test_samplers_read_graphs_on_disk(tmp_path):
