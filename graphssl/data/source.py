@@ -18,7 +18,7 @@ from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import gcn_degree, remember
 from graphssl.ops.csr import CSR
 
-__all__ = ["GraphSource", "degrees", "graph_source"]
+__all__ = ["GraphSource", "degrees", "describe_graph", "graph_source"]
 
 
 @runtime_checkable
@@ -78,6 +78,13 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
     raise InvalidGraphError(
         f"expected one graph as Data, an open DiskGraph, or (FeatureStore, GraphStore), got {type(graph).__name__}"
     )
+
+
+def describe_graph(graph: Any) -> str:
+    """What a user calls the form that a graph has, for messages."""
+    if isinstance(graph, (_OnDisk, DiskGraph)):
+        return "a graph on disk"
+    return "a pair of stores" if isinstance(graph, (_Stores, tuple)) else f"a {type(graph).__name__}"
 
 
 def degrees(source: GraphSource, nodes: Tensor) -> tuple[Tensor, Tensor]:
