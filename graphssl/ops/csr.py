@@ -15,7 +15,7 @@ from graphssl.ops import backend, native
 from graphssl.ops.adjacency import check_edges
 from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
-__all__ = ["CSR", "node_ranges"]
+__all__ = ["CSR", "as_ids", "node_ranges"]
 
 DIRECTIONS = ("out", "in")
 BLOCK = 2**20  # entries that are added up together
@@ -29,6 +29,15 @@ def node_ranges(ptr: Tensor, entries: int) -> Iterator[slice]:
         stop = max(start + 1, int(torch.searchsorted(ptr, most, right=True)) - 1)
         yield slice(start, stop)
         start = stop
+
+
+def as_ids(values: Any, name: str = "seeds") -> Tensor:
+    """A tensor, array or list as a tensor; an empty list as int64."""
+    try:
+        found = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidGraphError(f"expected {name} as integers of shape (S,), got {values!r:.80}") from error
+    return found.long() if found.numel() == 0 and not isinstance(values, Tensor) else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +199,15 @@ class CSR:
         }
         return replace(self, **moved)
 
-    def check_nodes(self, nodes: Tensor, name: str = "seeds") -> Tensor:
-        """``nodes`` as contiguous int64 on this device, when they are nodes of the graph.
+    def check_nodes(self, nodes: Any, name: str = "seeds") -> Tensor:
+        """``nodes`` (tensor, array or list) as contiguous int64 on this device, when they are nodes of the graph.
 
         Raises
         ------
         InvalidGraphError
             If they are not integers of shape (S,), or one is not a node.
         """
+        nodes = as_ids(nodes, name)
         if nodes.dim() != 1 or nodes.is_floating_point() or nodes.dtype == torch.bool:
             raise InvalidGraphError(
                 f"expected {name} as integers of shape (S,), got {tuple(nodes.shape)} of {nodes.dtype}"

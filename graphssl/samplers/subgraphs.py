@@ -14,6 +14,7 @@ from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError
 from graphssl.ops import Subgraphs, ego_nets, walk_subgraphs
 from graphssl.registry import SAMPLERS
+from graphssl.samplers.loader import whole_number
 
 __all__ = ["EgoNets", "RandomWalkSubgraphs"]
 
@@ -57,19 +58,18 @@ class RandomWalkSubgraphs:
         weight_attr: str | None = "edge_weight",
         attributes: bool = True,
     ) -> None:
-        if walk_length < 0:
-            raise ConfigurationError(f"walk_length must be at least 0, got {walk_length}")
         if not 0 <= restart_prob <= 1:
             raise ConfigurationError(f"restart_prob is a probability in [0, 1], got {restart_prob}")
         self.source = graph_source(data, weight_attr=weight_attr)
-        self.walk_length, self.restart_prob, self.attributes = walk_length, restart_prob, attributes
+        self.walk_length = whole_number("walk_length", walk_length, 0)
+        self.restart_prob, self.attributes = restart_prob, attributes
 
     def sample(self, seeds: Tensor, seed: int = 0, *, streams: Tensor | None = None) -> Batch:
         """One graph for each seed.
 
         Parameters
         ----------
-        seeds : Tensor of int64, shape (S,)
+        seeds : Tensor, array or list of integers, shape (S,)
             May repeat.
         seed : int
             Of the random numbers.
@@ -104,9 +104,8 @@ class EgoNets:
     """
 
     def __init__(self, data: Any, hops: int = 2, *, max_nodes: int | None = None, attributes: bool = True) -> None:
-        if hops < 0 or (max_nodes is not None and max_nodes < 1):
-            raise ConfigurationError(f"expected hops >= 0 and max_nodes >= 1, got {hops} and {max_nodes}")
-        self.source, self.hops, self.max_nodes, self.attributes = graph_source(data), hops, max_nodes, attributes
+        self.source, self.hops, self.attributes = graph_source(data), whole_number("hops", hops, 0), attributes
+        self.max_nodes = None if max_nodes is None else whole_number("max_nodes", max_nodes, 1)
 
     def sample(self, seeds: Tensor, seed: int = 0, *, streams: Tensor | None = None) -> Batch:
         """One graph for each seed, as :meth:`RandomWalkSubgraphs.sample` gives them."""

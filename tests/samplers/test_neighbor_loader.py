@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data, FeatureStore, HeteroData
@@ -296,6 +297,15 @@ def test_the_graph_is_not_copied_and_the_topology_remembered():
         (ConfigurationError, "num_neighbors", {"num_neighbors": []}),
         (ConfigurationError, "num_neighbors", {"num_neighbors": [-2]}),
         (ConfigurationError, "num_neighbors", {"num_neighbors": [1.5]}),
+        (ConfigurationError, "num_neighbors", {"num_neighbors": [float("nan")]}),
+        (ConfigurationError, r"list of numbers >= -1.*\[10, 10\]; got 5", {"num_neighbors": 5}),
+        (ConfigurationError, "batch_size >= 1 as a whole number, got 2.5", {"batch_size": 2.5}),
+        (ConfigurationError, "time_attr='time' needs input_time", {"time_attr": "time"}),
+        (ConfigurationError, "as integers",
+         {"input_time": torch.zeros(40), "time_attr": "time", "disjoint": True}),
+        (InvalidGraphError, r"\.bool\(\) for a mask or \.long\(\) for ids",
+         {"input_nodes": torch.ones(40, dtype=torch.uint8)}),
+        (InvalidGraphError, "integers", {"input_nodes": ["a"]}),
         (ConfigurationError, "time_attr", {"input_time": torch.zeros(40, dtype=torch.int64), "disjoint": True}),
         (ConfigurationError, "disjoint=True", {"input_time": torch.zeros(40, dtype=torch.int64), "time_attr": "time"}),
         (ConfigurationError, "one input_time for each of 40",
@@ -313,6 +323,16 @@ def test_the_graph_is_not_copied_and_the_topology_remembered():
 def test_bad_settings_are_named_before_the_first_batch(error, message, settings):
     with pytest.raises(error, match=message):
         NeighborLoader(graph(), **{"num_neighbors": [2], **settings})
+
+
+def test_settings_may_be_arrays_and_lists():
+    data, settings = graph(), dict(time_attr="time", disjoint=True)
+    nodes, time = torch.tensor([4, 9, 2]), torch.tensor([10, 50, 99])
+    expected = one(data, [3, 2], input_nodes=nodes, input_time=time, **settings)
+    for make in (list, np.array, torch.as_tensor):
+        given = dict(input_nodes=make(nodes.tolist()), input_time=make(time.tolist()))
+        assert torch.equal(one(data, make([3, 2]), **given, **settings).e_id, expected.e_id)
+    assert list(NeighborLoader(data, [3], [])) == []
 
 
 def test_bad_graphs_are_named():
