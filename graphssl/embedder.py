@@ -260,10 +260,10 @@ class Embedder(TransformerMixin, BaseEstimator):
         >>> gcc.transform(graphssl.load_dataset("karate")).shape
         (34, 64)
         """
-        folder = Path(name)
-        if not folder.exists() and (SHIPPED / str(name)).is_dir():
+        folder, files = Path(name), ("config.json", "model.safetensors")
+        if not any((folder / file).exists() for file in files) and (SHIPPED / str(name)).is_dir():
             folder = SHIPPED / str(name)
-        for file in ("config.json", "model.safetensors"):
+        for file in files:
             if not (folder / file).is_file():
                 shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob("*/config.json")))
                 raise MissingFileError(

@@ -29,6 +29,12 @@ def test_it_loads_and_embeds_any_graph(monkeypatch):
     assert np.abs(leaves - leaves.mean(0)).max() < 0.5 * np.abs(gcc.transform(star)[0] - leaves.mean(0)).max()
 
 
+def test_a_folder_of_its_name_without_an_encoder_does_not_hide_it(tmp_path, monkeypatch):
+    (tmp_path / "gcc-small").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert graphssl.Embedder.from_pretrained("gcc-small", device="cpu").settings_.method == "gcc"
+
+
 def test_its_card_names_what_it_was_trained_with():
     config, card = json.loads((FOLDER / "config.json").read_text()), (FOLDER / "README.md").read_text()
     recipe = method_recipes("gcc")["gcc-small"]

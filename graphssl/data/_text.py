@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,27 @@ NPZ_ERRORS = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OS
 def corrupt(path: str | Path, reason: object) -> CorruptFileError:
     """The error for a damaged file: which one, why, and what to do."""
     return CorruptFileError(f"{path} is truncated or not what it should be ({reason}): delete it and fetch it again")
+
+
+def edge_list_header(cells: Sequence[str], path: str | Path) -> list[str]:
+    """The names in the first row of a table of edges, in lower case; numbers there are an edge, not names."""
+    names = [cell.strip().strip('"').lower() for cell in cells]
+    if len(names) < 2:
+        raise CorruptFileError(f"{path}, line 1: expected a header with at least two columns, got {len(names)}")
+    if all(_is_number(name) for name in names[:2]):
+        raise CorruptFileError(
+            f"{path}, line 1: expected a header with names such as source and target, got the numbers {names[:2]}: "
+            "put a header above the first edge"
+        )
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def numbers(text: bytes, dtype: type, path: str | Path) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from graphssl.data._text import NPZ_ERRORS, corrupt
+from graphssl.data._text import NPZ_ERRORS, corrupt, edge_list_header
 from graphssl.errors import CorruptFileError, InvalidGraphError
 
 __all__ = ["StoredArray", "TextFormat", "edge_list_format", "edges_of_text", "stored_arrays", "table_of_text"]
@@ -48,9 +48,7 @@ def edge_list_format(path: Path) -> TextFormat:
         return TextFormat(None, "#", 0, None)
     delimiter = "\t" if suffix == ".tsv" else ","
     first = next((text for text, _ in text_blocks(path, 1)), b"").decode("utf-8", "replace")
-    header = [name.strip().strip('"').lower() for name in first.split(delimiter)]
-    if len(header) < 2:
-        raise CorruptFileError(f"{path}, line 1: expected a header with at least two columns, got {len(header)}")
+    header = edge_list_header(first.split(delimiter), path)
     return TextFormat(delimiter, None, 1, header.index("weight", 2) if "weight" in header[2:] else None)
 
 

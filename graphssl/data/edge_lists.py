@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphssl.data._text import read_npz, write_npz
+from graphssl.data._text import edge_list_header, read_npz, write_npz
 from graphssl.data.graphs import num_nodes
 from graphssl.errors import CorruptFileError, InvalidGraphError, MissingFileError
 
@@ -104,9 +104,7 @@ def _read_npz(path: Path) -> tuple[Data, np.ndarray | None]:
 
 def _delimited(file: Iterable[str], path: Path) -> Iterator[Row]:
     rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    header = [name.strip().lower() for name in next(rows, [])]
-    if len(header) < 2:
-        raise CorruptFileError(f"{path}, line 1: expected a header with at least two columns, got {len(header)}")
+    header = edge_list_header(next(rows, []), path)
     weight = header.index("weight", 2) if "weight" in header[2:] else None
     for row in rows:
         if row:

@@ -18,7 +18,7 @@ from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import gcn_degree, remember
 from graphssl.ops.csr import CSR
 
-__all__ = ["GraphSource", "degrees", "graph_source"]
+__all__ = ["GraphSource", "degrees", "describe_graph", "graph_source"]
 
 
 @runtime_checkable
@@ -51,7 +51,7 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
     Parameters
     ----------
     graph : Data, DiskGraph, a pair (FeatureStore, GraphStore), or a GraphSource
-        Of a pair, the attributes of the first group (node type) and the edges of the first type, in any layout.
+        Of a pair, the attributes of the first group (node type) and the first edges between its nodes, in any layout.
     weight_attr, time_attr : str, optional
         Which per-edge attributes hold the odds of an edge to be sampled (where it has them; else all edges are equal)
         and its time stamp; of a graph on disk they are ``edge_weight`` and ``time``.
@@ -80,6 +80,13 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
     )
 
 
+def describe_graph(graph: Any) -> str:
+    """What a user calls the form that a graph has, for messages."""
+    if isinstance(graph, (_OnDisk, DiskGraph)):
+        return "a graph on disk"
+    return "a pair of stores" if isinstance(graph, (_Stores, tuple)) else f"a {type(graph).__name__}"
+
+
 def degrees(source: GraphSource, nodes: Tensor) -> tuple[Tensor, Tensor]:
     """Of these nodes, the number of edges that end in them, and what the GCN normalises by: float32 (len(nodes),)."""
     ptr, norm = source.topology("in").ptr, source.norm_degree()
@@ -102,7 +109,8 @@ class _InMemory:
         if data.edge_index is None:
             raise InvalidGraphError("the graph has no edge_index: give one of shape (2, E), with E = 0 for no edges")
         self.num_nodes, self.num_features = num_nodes(data), num_features(data)
-        self.data, self.kinds = data, attribute_kinds(data)
+        named = {name: "edge" for name in (weight_attr, time_attr) if name and data.get(name) is not None}
+        self.data, self.kinds = data, {**attribute_kinds(data), **named}  # whatever their size would tell
         self.weight = data.get(weight_attr) if weight_attr else None
         if time_attr and data.get(time_attr) is None:
             raise ConfigurationError(f"the graph has no attribute {time_attr!r} to read time stamps from")
@@ -167,6 +175,7 @@ class _Stores:
         attributes = features.get_all_tensor_attrs()
         group = attributes[0].group_name if attributes else None
         self.attributes = {a.attr_name: a for a in attributes if a.group_name == group}
+        self.group = group if isinstance(group, str) else None  # None or unset where there is one type alone
         if "x" not in self.attributes:
             raise InvalidGraphError(f"expected the feature store to hold 'x', it holds {sorted(self.attributes)}")
         size = tuple(features.get_tensor_size(self.attributes["x"]) or ())
@@ -174,12 +183,21 @@ class _Stores:
             raise InvalidGraphError(f"expected 'x' of shape (N, F) in the feature store, got {size}")
         self.num_nodes, self.num_features = size
 
+    def _joins_nodes(self, edge_type: tuple[str, str, str] | None) -> bool:
+        """Whether edges of the type start and end at the nodes whose features are read."""
+        return edge_type is None or (edge_type[0] == edge_type[-1] == (self.group or edge_type[0]))
+
     @functools.cached_property
     def _edge_index(self) -> Tensor:
         attributes = self.edges.get_all_edge_attrs()
         if not attributes:
             raise InvalidGraphError("the graph store holds no edges")
-        first = attributes[0]
+        first = next((a for a in attributes if self._joins_nodes(a.edge_type)), None)
+        if first is None:
+            raise InvalidGraphError(
+                f"expected edges between nodes of the type {self.group!r}, whose features are read; the graph store "
+                f"has the types {[a.edge_type for a in attributes]}: give stores with edges of one node type"
+            )
         row, col = self.edges.get_edge_index(first)
         if first.layout.value == "csr":
             row = torch.repeat_interleave(torch.arange(row.numel() - 1), row.diff())

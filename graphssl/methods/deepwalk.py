@@ -61,6 +61,7 @@ class DeepWalk(Method):
     """
 
     inductive = False
+    reads_features = False
     equivariant = False  # a row belongs to a node's number
 
     def __init__(

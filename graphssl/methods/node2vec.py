@@ -48,6 +48,9 @@ def node2vec(
     return DeepWalk(*tables(data, out_channels), sampler=sampler, window=window)
 
 
+node2vec.reads_features = DeepWalk.reads_features  # type: ignore[attr-defined]  # asked before there is a method
+
+
 RECIPES = {
     "default": Recipe(training=dict(steps=1000, lr=1e-2)),
     "paper": Recipe(

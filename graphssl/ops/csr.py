@@ -15,7 +15,7 @@ from graphssl.ops import backend, native
 from graphssl.ops.adjacency import check_edges, plain
 from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
-__all__ = ["CSR", "node_ranges"]
+__all__ = ["CSR", "as_ids", "node_ranges"]
 
 DIRECTIONS = ("out", "in")
 BLOCK = 2**20  # entries that are added up together
@@ -49,6 +49,15 @@ def _row_sums(weight: Tensor, ptr: Tensor) -> Tensor:
             break
         weight[start + place] += weight[start + place - 1]
     return weight
+
+
+def as_ids(values: Any, name: str = "seeds") -> Tensor:
+    """A tensor, array or list as a tensor; an empty list as int64."""
+    try:
+        found = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidGraphError(f"expected {name} as integers of shape (S,), got {values!r:.80}") from error
+    return found.long() if found.numel() == 0 and not isinstance(values, Tensor) else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +113,7 @@ class CSR:
         Raises
         ------
         InvalidGraphError
-            If an edge is outside the graph, or a weight is negative, NaN or infinite.
+            If an edge is outside the graph, a weight is negative, NaN or infinite, or time stamps are not integers.
         """
         if direction not in DIRECTIONS:
             raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
@@ -131,6 +140,10 @@ class CSR:
             values = values.detach().reshape(-1).to(dtype)
             return values if order is None else values[order]
 
+        if time is not None and (time.is_floating_point() or time.is_complex()):
+            raise InvalidGraphError(
+                f"expected time stamps as integers, got {time.dtype}: scale and round them, as in (1000 * time).long()"
+            )
         weight = entries(weight, "weight", torch.float32)
         if weight is not None and not bool(((weight >= 0) & weight.isfinite()).all()):
             raise InvalidGraphError("expected finite weights >= 0: they are the odds of being sampled")
@@ -205,15 +218,15 @@ class CSR:
         }
         return replace(self, **moved)
 
-    def check_nodes(self, nodes: Tensor, name: str = "seeds") -> Tensor:
-        """``nodes`` as contiguous int64 on this device, when they are nodes of the graph.
+    def check_nodes(self, nodes: Any, name: str = "seeds") -> Tensor:
+        """``nodes`` (tensor, array or list) as contiguous int64 on this device, when they are nodes of the graph.
 
         Raises
         ------
         InvalidGraphError
             If they are not integers of shape (S,), or one is not a node.
         """
-        return check_nodes(nodes.to(self.device), self.num_nodes, name)
+        return check_nodes(as_ids(nodes, name).to(self.device), self.num_nodes, name)
 
 
 def check_nodes(nodes: Tensor, num_nodes: int, name: str = "seeds") -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -71,7 +72,7 @@ class ClusterLoader(Loader):
     data : Data, DiskGraph, or (FeatureStore, GraphStore)
     num_parts : int
         Clusters, cut by METIS; see :func:`partition`.
-    parts : Tensor of int64, shape (N,), optional
+    parts : Tensor, array or list of int64, shape (N,), optional
         The cluster of each node, instead.
     batch_size : int
         Clusters in a batch.
@@ -93,7 +94,7 @@ class ClusterLoader(Loader):
         data: Any,
         num_parts: int | None = None,
         *,
-        parts: Tensor | None = None,
+        parts: Tensor | np.ndarray | Sequence[int] | None = None,
         batch_size: int = 1,
         shuffle: bool = False,
         seed: int = 0,
@@ -109,14 +110,14 @@ class ClusterLoader(Loader):
         if parts is None:
             assert num_parts is not None
             parts = partition(self.source.topology("out"), num_parts, seed=seed)
-        elif parts.shape != (self.source.num_nodes,) or parts.dtype != torch.int64 or bool((parts < 0).any()):
+        parts = torch.as_tensor(parts)
+        if parts.shape != (self.source.num_nodes,) or parts.dtype != torch.int64 or bool((parts < 0).any()):
             raise ConfigurationError(
                 f"parts must be the number >= 0 of each node's part, int64 of shape ({self.source.num_nodes},); "
                 f"got {parts.dtype} of {tuple(parts.shape)}"
             )
         self.parts = parts
-        members = torch.argsort(parts, stable=True).split(torch.bincount(parts).tolist())
-        self.members = [nodes for nodes in members if nodes.numel()]
+        self.members = torch.argsort(parts, stable=True).split(parts.unique(return_counts=True)[1].tolist())
         super().__init__(
             len(self.members), batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last,
             transform=transform, prefetch=prefetch, workers=workers, pin_memory=pin_memory,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -14,7 +15,22 @@ from torch_geometric.data import Data
 from graphssl.errors import ConfigurationError
 from graphssl.ops.stream import stream_keys
 
-__all__ = ["Loader"]
+__all__ = ["Loader", "whole_number"]
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """``value`` as an int; 3.0 is one.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no whole number, or less than ``least``.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, SupportsIndex) or operator.index(value) < least:
+        raise ConfigurationError(f"expected {name} >= {least} as a whole number, got {value!r}")
+    return operator.index(value)
 
 
 class Loader:
@@ -57,13 +73,10 @@ class Loader:
         workers: int = 1,
         pin_memory: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")
-        if prefetch < 0 or workers < 1:
-            raise ConfigurationError(f"expected prefetch >= 0 and workers >= 1, got {prefetch} and {workers}")
-        self.count, self.batch_size, self.shuffle, self.seed = count, batch_size, shuffle, seed
-        self.drop_last, self.transform = drop_last, transform
-        self.prefetch, self.workers, self.pin_memory = prefetch, workers, pin_memory
+        self.count, self.batch_size = count, whole_number("batch_size", batch_size, 1)
+        self.shuffle, self.seed, self.drop_last, self.transform = shuffle, seed, drop_last, transform
+        self.prefetch, self.workers = whole_number("prefetch", prefetch, 0), whole_number("workers", workers, 1)
+        self.pin_memory = pin_memory
         self.epochs = 0
 
     def make(self, items: Tensor, key: int) -> Data:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
@@ -12,7 +13,8 @@ from torch_geometric.data import Data
 from graphssl.data import degrees, graph_source
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import induced_subgraphs, sample_neighbours
-from graphssl.samplers.loader import Loader
+from graphssl.ops.csr import as_ids
+from graphssl.samplers.loader import Loader, whole_number
 
 __all__ = ["NeighborLoader", "input_nodes_of"]
 
@@ -28,12 +30,12 @@ class NeighborLoader(Loader):
     ----------
     data : Data, DiskGraph, or (FeatureStore, GraphStore)
         One graph. It is never copied.
-    num_neighbors : sequence of int
+    num_neighbors : sequence, array or tensor of int
         For each hop how many edges of a node are sampled at most; -1 takes all of them.
-    input_nodes : Tensor, optional
+    input_nodes : Tensor, array or list, optional
         The seeds: ids (S,), or a mask (N,) of bool; default all nodes.
-    input_time : Tensor of int64, shape (S,), optional
-        Time of each seed: only edges that are not later are sampled. Needs ``time_attr`` and ``disjoint``.
+    input_time : Tensor, array or list of integers, shape (S,), optional
+        Time of each seed: only edges that are not later are sampled. With ``time_attr`` and ``disjoint``.
     replace : bool
         Sample with replacement.
     disjoint : bool
@@ -41,8 +43,8 @@ class NeighborLoader(Loader):
     subgraph_type : str
         ``directional``: the sampled edges. ``induced``: all edges between the sampled nodes.
     weight_attr, time_attr : str, optional
-        Per-edge attributes with the odds of being sampled, and the time stamps; of a DiskGraph ``edge_weight`` and
-        ``time``.
+        Per-edge attributes with the odds of being sampled, and the time stamps, which ``input_time`` bounds; of a
+        DiskGraph ``edge_weight`` and ``time``.
     batch_size, shuffle, seed, drop_last, transform, prefetch, workers, pin_memory
         See :class:`Loader`.
 
@@ -80,9 +82,9 @@ class NeighborLoader(Loader):
     def __init__(
         self,
         data: Any,
-        num_neighbors: Sequence[int],
-        input_nodes: Tensor | None = None,
-        input_time: Tensor | None = None,
+        num_neighbors: Sequence[int] | np.ndarray | Tensor,
+        input_nodes: Tensor | np.ndarray | Sequence[int] | None = None,
+        input_time: Tensor | np.ndarray | Sequence[int] | None = None,
         *,
         batch_size: int = 1,
         shuffle: bool = False,
@@ -100,18 +102,21 @@ class NeighborLoader(Loader):
     ) -> None:
         if subgraph_type not in SUBGRAPH_TYPES:
             raise ConfigurationError(f"subgraph_type is one of {', '.join(SUBGRAPH_TYPES)}, got {subgraph_type!r}")
-        if not num_neighbors or any(int(k) != k or k < -1 for k in num_neighbors):
-            raise ConfigurationError(f"num_neighbors is a list of numbers >= -1, one a hop; got {num_neighbors!r}")
         if input_time is not None and (time_attr is None or not disjoint):
             raise ConfigurationError("input_time needs time_attr, and disjoint=True: seeds of different times")
         self.source = graph_source(data, weight_attr=weight_attr, time_attr=time_attr)
-        self.num_neighbors, self.replace, self.disjoint = [int(k) for k in num_neighbors], replace, disjoint
+        if time_attr is not None and input_time is None:
+            raise ConfigurationError(
+                f"time_attr={time_attr!r} needs input_time, the time of each seed: give both or none"
+            )
+        self.num_neighbors, self.replace, self.disjoint = _fanouts(num_neighbors), replace, disjoint
         self.subgraph_type = subgraph_type
         self.input_nodes = input_nodes_of(input_nodes, self.source.num_nodes)
-        self.input_time = input_time
-        if input_time is not None and input_time.shape != self.input_nodes.shape:
+        self.input_time = time = None if input_time is None else torch.as_tensor(input_time)
+        if time is not None and (time.shape != self.input_nodes.shape or time.is_floating_point()):
             raise ConfigurationError(
-                f"expected one input_time for each of {self.input_nodes.numel()} seeds, got {tuple(input_time.shape)}"
+                f"expected one input_time for each of {self.input_nodes.numel()} seeds, as integers; "
+                f"got {tuple(time.shape)} of {time.dtype}"
             )
         if subgraph_type == "induced" and (disjoint or self.input_nodes.unique().numel() < self.input_nodes.numel()):
             raise ConfigurationError(
@@ -153,11 +158,22 @@ class NeighborLoader(Loader):
         return data
 
 
-def input_nodes_of(input_nodes: Tensor | None, num_nodes: int) -> Tensor:
+def _fanouts(num_neighbors: Any) -> list[int]:
+    hops = num_neighbors.tolist() if isinstance(num_neighbors, (Tensor, np.ndarray)) else num_neighbors
+    if not isinstance(hops, Sequence) or not hops:
+        raise ConfigurationError(
+            f"num_neighbors is a list of numbers >= -1, one a hop, such as [10, 10]; got {num_neighbors!r}"
+        )
+    return [whole_number("num_neighbors", hop, -1) for hop in hops]
+
+
+def input_nodes_of(input_nodes: Any, num_nodes: int) -> Tensor:
     """Ids of the seeds, (S,) int64, from ids, a mask or None for all."""
     if input_nodes is None:
         return torch.arange(num_nodes)
-    nodes = torch.as_tensor(input_nodes)
+    nodes = as_ids(input_nodes)
+    if nodes.dtype == torch.uint8:
+        raise InvalidGraphError("seeds of uint8 may be a mask or ids: use .bool() for a mask or .long() for ids")
     if nodes.dtype == torch.bool:
         if nodes.shape != (num_nodes,):
             raise InvalidGraphError(f"a mask of seeds has shape ({num_nodes},), got {tuple(nodes.shape)}")

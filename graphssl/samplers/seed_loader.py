@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import FeatureStore
 
 from graphssl.data import graph_source
-from graphssl.errors import InvalidGraphError
+from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import stream_keys, uniform
 from graphssl.samplers.loader import Loader
@@ -40,7 +41,9 @@ class SeedLoader(Loader):
     Raises
     ------
     InvalidGraphError
-        If there is no edge.
+        If there is no graph, or no edge.
+    ConfigurationError
+        If a number is out of its range.
     """
 
     def __init__(
@@ -56,17 +59,19 @@ class SeedLoader(Loader):
     ) -> None:
         several = not isinstance(graphs, (FeatureStore, tuple)) and hasattr(graphs, "__getitem__")  # Data is a store
         parts = [graphs[i] for i in range(len(graphs))] if several else [graphs]
+        if not parts:
+            raise InvalidGraphError("expected at least one graph, got an empty list")
         self.csr = union([graph_source(part).topology("out").undirected for part in parts])
         degree = self.csr.ptr.diff().double()
         self.odds = torch.where(degree > 0, degree.pow(power), 0.0).cumsum(0)
         if not self.csr.num_edges:
             raise InvalidGraphError("expected a graph with edges: none has a neighbourhood to sample")
+        if not (math.isfinite(power) and 0 < float(self.odds[-1]) < math.inf):
+            raise ConfigurationError(f"expected a power that gives finite odds degree^power, such as 0.75; got {power}")
         self.make_batch = make
         count = self.csr.num_nodes
-        super().__init__(
-            count, batch_size=batch_size, shuffle=False, seed=seed, prefetch=prefetch, workers=workers,
-            drop_last=count % batch_size == 1 and count > batch_size,
-        )  # fmt: skip
+        super().__init__(count, batch_size=batch_size, shuffle=False, seed=seed, prefetch=prefetch, workers=workers)
+        self.drop_last = count % self.batch_size == 1 and count > self.batch_size
 
     def make(self, items: Tensor, key: int) -> Any:
         """The batch of these draws."""

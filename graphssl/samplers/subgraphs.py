@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -12,6 +14,7 @@ from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError
 from graphssl.ops import Subgraphs, ego_nets, walk_subgraphs
 from graphssl.registry import SAMPLERS
+from graphssl.samplers.loader import whole_number
 
 __all__ = ["EgoNets", "RandomWalkSubgraphs"]
 
@@ -55,19 +58,18 @@ class RandomWalkSubgraphs:
         weight_attr: str | None = "edge_weight",
         attributes: bool = True,
     ) -> None:
-        if walk_length < 0:
-            raise ConfigurationError(f"walk_length must be at least 0, got {walk_length}")
         if not 0 <= restart_prob <= 1:
             raise ConfigurationError(f"restart_prob is a probability in [0, 1], got {restart_prob}")
         self.source = graph_source(data, weight_attr=weight_attr)
-        self.walk_length, self.restart_prob, self.attributes = walk_length, restart_prob, attributes
+        self.walk_length = whole_number("walk_length", walk_length, 0)
+        self.restart_prob, self.attributes = restart_prob, attributes
 
     def sample(self, seeds: Tensor, seed: int = 0, *, streams: Tensor | None = None) -> Batch:
         """One graph for each seed.
 
         Parameters
         ----------
-        seeds : Tensor of int64, shape (S,)
+        seeds : Tensor, array or list of integers, shape (S,)
             May repeat.
         seed : int
             Of the random numbers.
@@ -102,9 +104,8 @@ class EgoNets:
     """
 
     def __init__(self, data: Any, hops: int = 2, *, max_nodes: int | None = None, attributes: bool = True) -> None:
-        if hops < 0 or (max_nodes is not None and max_nodes < 1):
-            raise ConfigurationError(f"expected hops >= 0 and max_nodes >= 1, got {hops} and {max_nodes}")
-        self.source, self.hops, self.max_nodes, self.attributes = graph_source(data), hops, max_nodes, attributes
+        self.source, self.hops, self.attributes = graph_source(data), whole_number("hops", hops, 0), attributes
+        self.max_nodes = None if max_nodes is None else whole_number("max_nodes", max_nodes, 1)
 
     def sample(self, seeds: Tensor, seed: int = 0, *, streams: Tensor | None = None) -> Batch:
         """One graph for each seed, as :meth:`RandomWalkSubgraphs.sample` gives them."""
@@ -119,7 +120,8 @@ def to_batch(source: Any, found: Subgraphs, *, attributes: bool = True) -> Batch
     rows: dict[str, Any] = {}
     edges: dict[str, Any] = {}
     if attributes:
-        rows, edges = source.node_rows(found.node), source.edge_rows(found.edge)
+        rows = _as_collated(source.node_rows(found.node), found.ptr)
+        edges = _as_collated(source.edge_rows(found.edge), found.edge_ptr)
     rows, edges = {**rows, "n_id": found.node}, {**edges, "e_id": found.edge}
     batch: Any = Batch(edge_index=found.edge_index, **rows, **edges)
     graphs = sizes.numel()
@@ -129,8 +131,22 @@ def to_batch(source: Any, found: Subgraphs, *, attributes: bool = True) -> Batch
     node_ptr, edge_ptr = found.ptr.cpu(), found.edge_ptr.cpu()
     batch._num_graphs = graphs
     batch._slice_dict = {**dict.fromkeys(rows, node_ptr), **dict.fromkeys(edges, edge_ptr), "edge_index": edge_ptr}
+    lists = [name for name, value in {**rows, **edges}.items() if isinstance(value, list)]
+    batch._slice_dict.update(dict.fromkeys(lists, torch.arange(graphs + 1)))
     batch._inc_dict = {**dict.fromkeys([*rows, *edges], zeros), "edge_index": node_ptr[:-1]}
     if "x" not in rows:
         batch.num_nodes = found.node.numel()
         batch.stores[0]._num_nodes = sizes.tolist()
     return batch
+
+
+def _as_collated(rows: dict[str, Any], ptr: Tensor) -> dict[str, Any]:
+    """Attributes as PyG keeps them in a batch: numbers as one tensor, anything else as a list with an entry a graph."""
+    collated, bounds = {}, ptr.tolist()
+    for name, value in rows.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+            value = torch.from_numpy(value)
+        if not isinstance(value, Tensor):
+            value = [value[start:stop] for start, stop in pairwise(bounds)]
+        collated[name] = value
+    return collated

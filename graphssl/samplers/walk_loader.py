@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from graphssl.data import graph_source
-from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.errors import InvalidGraphError
 from graphssl.ops import random_walks
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import stream_keys, uniform
-from graphssl.samplers.loader import Loader
+from graphssl.samplers.loader import Loader, whole_number
 
 __all__ = ["WalkBatch", "WalkLoader"]
 
@@ -105,11 +105,11 @@ class WalkLoader(Loader):
         prefetch: int = 2,
         workers: int = 1,
     ) -> None:
-        for name, value in (("walk_length", walk_length), ("walks_per_node", walks_per_node), ("negatives", negatives)):
-            if value < 1:
-                raise ConfigurationError(f"{name} must be at least 1, got {value}")
+        walks_per_node = whole_number("walks_per_node", walks_per_node, 1)
         self.csr = graph_source(data, weight_attr=weight_attr).topology("out")
-        self.walk_length, self.negatives, self.p, self.q = walk_length, negatives, p, q
+        self.walk_length = whole_number("walk_length", walk_length, 1)
+        self.negatives = whole_number("negatives", negatives, 1)
+        self.p, self.q = p, q
         away, toward = _strengths(self.csr)
         self.leaves = away > 0
         self.starts = self.leaves.nonzero().squeeze(1)

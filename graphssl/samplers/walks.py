@@ -9,6 +9,7 @@ from torch import Tensor
 from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError
 from graphssl.ops import random_walks
+from graphssl.samplers.loader import whole_number
 
 __all__ = ["RandomWalks"]
 
@@ -36,10 +37,10 @@ class RandomWalks:
     def __init__(
         self, data: Any, walk_length: int, *, p: float = 1.0, q: float = 1.0, weight_attr: str | None = "edge_weight"
     ) -> None:
-        if walk_length < 1 or p <= 0 or q <= 0:
-            raise ConfigurationError(f"expected walk_length >= 1, p > 0 and q > 0; got {walk_length}, {p} and {q}")
+        if not (p > 0 and q > 0):
+            raise ConfigurationError(f"expected p > 0 and q > 0; got {p} and {q}")
         self.source = graph_source(data, weight_attr=weight_attr)
-        self.walk_length, self.p, self.q = walk_length, p, q
+        self.walk_length, self.p, self.q = whole_number("walk_length", walk_length, 1), p, q
 
     def sample(self, seeds: Tensor, seed: int = 0, *, streams: Tensor | None = None) -> Tensor:
         """Walks, int64 (S, walk_length + 1), each with its seed first; see :meth:`RandomWalkSubgraphs.sample`."""

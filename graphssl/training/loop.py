@@ -19,6 +19,7 @@ from torch_geometric.data import Data
 
 from graphssl.data import NodeBlocks, check_graph
 from graphssl.data.blocks import DEFAULT_MEMORY
+from graphssl.data.source import describe_graph
 from graphssl.encoders.blockwise import whole_graph_reason
 from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
 from graphssl.method import Method, seeded
@@ -215,11 +216,9 @@ def _batches(
     if is_graph_list(data) or (batch_size is None and isinstance(data, Data)):
         return GraphBatches(data, batch_size=batch_size, seed=seed)
     if batch_size is None:
-        raise ConfigurationError(f"a {type(data).__name__} is read in batches: give batch_size, such as 1024")
+        raise ConfigurationError(f"{describe_graph(data)} is read in batches: give batch_size, such as 1024")
     if not isinstance(data, Data) and whole_graph_reason(method):  # what is trained could not be embedded
-        raise ConfigurationError(
-            f"a {type(data).__name__} is embedded in blocks of nodes: {whole_graph_reason(method)}"
-        )
+        raise ConfigurationError(f"{describe_graph(data)} is embedded in blocks of nodes: {whole_graph_reason(method)}")
     return node_batches(data, method=method, batch_size=batch_size, num_neighbors=num_neighbors, seed=seed)
 
 

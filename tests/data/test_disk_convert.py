@@ -79,6 +79,8 @@ def test_direction_and_number_of_nodes_can_be_given(tmp_path):
         ("g.txt", "0 1 1\n1 2 -1\n", InvalidGraphError, "edge 1 has the weight"),
         ("g.csv", "only\n", CorruptFileError, "line 1: expected a header"),
         ("g.csv", "", CorruptFileError, "line 1: expected a header"),
+        ("g.csv", "0,1\n1,2\n", CorruptFileError, r"line 1: expected a header.*numbers \['0', '1'\]"),
+        ("g.tsv", '"0"\t"1"\n1\t2\n', CorruptFileError, "line 1: expected a header.*numbers"),
         ("g.txt", "# nothing\n", InvalidGraphError, "no nodes"),
         ("g.pdf", "0 1\n", InvalidGraphError, "cannot tell the format"),
     ],

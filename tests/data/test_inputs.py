@@ -329,6 +329,8 @@ def test_missing_file(tmp_path):
         ("g.csv", "a,b,weight\n1,2,1\n1,3\n", "line 3.*nothing"),
         ("g.csv", "", "header"),
         ("g.csv", "a b\n1 2\n", "header"),
+        ("g.csv", "1,2\n2,3\n", "line 1: expected a header.*numbers"),
+        ("g.tsv", "-1\t2.5\t1\n", "line 1: expected a header.*numbers"),
         ("g.txt", "1 2\n3\n", "line 2"),
         ("g.txt", "1 2 0.5\n3 4\n", "1 of 2 rows have a weight"),
         ("g.txt", "1 2 x\n", "line 1"),

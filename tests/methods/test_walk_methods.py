@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch_geometric.data import Data
 
 import graphssl
-from graphssl.data import planted_communities
+from graphssl.data import planted_communities, write_graph
 from graphssl.encoders import Table
 from graphssl.errors import ConfigurationError, InvalidGraphError, NotInductiveError
 from graphssl.method import create_method
@@ -186,6 +186,16 @@ def test_a_table_gives_the_rows_of_its_graph_and_of_batches_of_its_nodes() -> No
     assert torch.equal(table(Data(n_id=n_id, batch_size=2)), table.weight[n_id[:2]])
     with pytest.raises(NotInductiveError, match="6 nodes"):
         table(graph([(0, 1)], 7))
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_graphs_on_disk_without_features(name: str, tmp_path: Path) -> None:
+    data = example_graph()
+    data.x = None
+    disk = write_graph(tmp_path / "g", data)
+    here, there = (graphssl.Embedder(name, out_channels=8, walk_length=6, max_steps=3).fit_transform(d)
+                   for d in (data, disk))  # fmt: skip
+    assert np.array_equal(here, there)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -95,6 +95,14 @@ def test_batches_have_every_edge_inside_their_clusters(batch_size):
         assert "batch_size" not in batch  # there are no seeds
 
 
+def test_parts_may_be_arrays_and_have_any_number():
+    data = planted_communities(90, 3, num_features=4)
+    expected = [batch.n_id for batch in ClusterLoader(data, parts=data.y)]
+    for parts in (data.y.tolist(), data.y.numpy(), data.y * 10**15):
+        for here, there in zip(ClusterLoader(data, parts=parts), expected, strict=True):
+            assert torch.equal(here.n_id, there)
+
+
 def test_metis_is_asked_with_the_seed_of_the_loader():
     pytest.importorskip("pymetis")
     data = planted_communities(90, 3, num_features=4)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Data, FeatureStore
+from torch_geometric.data import Data, FeatureStore, HeteroData
 from torch_geometric.testing import MyFeatureStore, MyGraphStore
 
 from graphssl.data import graph_source, planted_communities, write_graph
@@ -245,6 +246,32 @@ def test_graphs_on_disk(tmp_path, undirected):
         assert int(one(disk, [-1], time_attr="time", **settings).time.max()) <= 30
 
 
+def test_attributes_named_as_weight_and_time_belong_to_edges():
+    data = graph(nodes=40, edges=40)
+    data.odds, data.when = torch.rand(40), torch.arange(40)
+    data.node_label = data.edge_attr = None
+    batch = one(data, [3], weight_attr="odds", batch_size=9)
+    assert torch.equal(batch.odds, data.odds[batch.e_id])
+    settings = dict(time_attr="when", input_time=torch.full((40,), 99), disjoint=True, batch_size=9)
+    batch = one(data, [3], **settings)
+    assert torch.equal(batch.when, data.when[batch.e_id])
+    data.when = data.when + 0.5
+    with pytest.raises(InvalidGraphError, match=r"time stamps as integers, got torch\.float32"):
+        NeighborLoader(data, [3], **settings)
+
+
+def test_stores_of_several_types_are_read_at_one():
+    data = HeteroData()
+    data["a"].x, data["b"].x = torch.rand(9, 3), torch.rand(7, 3)
+    data["a", "to", "b"].edge_index = torch.tensor([[0, 8], [6, 5]])
+    with pytest.raises(InvalidGraphError, match=r"type 'a'.*\('a', 'to', 'b'\)"):
+        NeighborLoader((data, data), [2])
+    data["a", "to", "a"].edge_index = torch.tensor([[0, 8], [7, 2]])
+    batch = one((data, data), [2], batch_size=9)
+    assert torch.equal(batch.x, data["a"].x)
+    assert {tuple(pair) for pair in batch.edge_index.t().tolist()} == {(0, 7), (8, 2)}
+
+
 def test_features_of_other_types_become_float32_where_they_are_stored(tmp_path):
     data = graph()
     data.node_label = data.edge_attr = data.name = None
@@ -270,6 +297,15 @@ def test_the_graph_is_not_copied_and_the_topology_remembered():
         (ConfigurationError, "num_neighbors", {"num_neighbors": []}),
         (ConfigurationError, "num_neighbors", {"num_neighbors": [-2]}),
         (ConfigurationError, "num_neighbors", {"num_neighbors": [1.5]}),
+        (ConfigurationError, "num_neighbors", {"num_neighbors": [float("nan")]}),
+        (ConfigurationError, r"list of numbers >= -1.*\[10, 10\]; got 5", {"num_neighbors": 5}),
+        (ConfigurationError, "batch_size >= 1 as a whole number, got 2.5", {"batch_size": 2.5}),
+        (ConfigurationError, "time_attr='time' needs input_time", {"time_attr": "time"}),
+        (ConfigurationError, "as integers",
+         {"input_time": torch.zeros(40), "time_attr": "time", "disjoint": True}),
+        (InvalidGraphError, r"\.bool\(\) for a mask or \.long\(\) for ids",
+         {"input_nodes": torch.ones(40, dtype=torch.uint8)}),
+        (InvalidGraphError, "integers", {"input_nodes": ["a"]}),
         (ConfigurationError, "time_attr", {"input_time": torch.zeros(40, dtype=torch.int64), "disjoint": True}),
         (ConfigurationError, "disjoint=True", {"input_time": torch.zeros(40, dtype=torch.int64), "time_attr": "time"}),
         (ConfigurationError, "one input_time for each of 40",
@@ -287,6 +323,16 @@ def test_the_graph_is_not_copied_and_the_topology_remembered():
 def test_bad_settings_are_named_before_the_first_batch(error, message, settings):
     with pytest.raises(error, match=message):
         NeighborLoader(graph(), **{"num_neighbors": [2], **settings})
+
+
+def test_settings_may_be_arrays_and_lists():
+    data, settings = graph(), dict(time_attr="time", disjoint=True)
+    nodes, time = torch.tensor([4, 9, 2]), torch.tensor([10, 50, 99])
+    expected = one(data, [3, 2], input_nodes=nodes, input_time=time, **settings)
+    for make in (list, np.array, torch.as_tensor):
+        given = dict(input_nodes=make(nodes.tolist()), input_time=make(time.tolist()))
+        assert torch.equal(one(data, make([3, 2]), **given, **settings).e_id, expected.e_id)
+    assert list(NeighborLoader(data, [3], [])) == []
 
 
 def test_bad_graphs_are_named():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Batch
@@ -65,6 +66,22 @@ def test_without_attributes_the_topology_alone():
             assert torch.equal(part.edge_index, whole.edge_index)
 
 
+def test_batches_come_apart_with_arrays_and_lists():
+    data = example_inputs()["a directed graph"]
+    nodes, edges = data.num_nodes, data.num_edges
+    data.width, data.name = np.arange(nodes) / 2, [f"node {i}" for i in range(nodes)]
+    data.kind, data.edge_kind = np.array(data.name), tuple(range(edges))
+    data.edge_size = np.arange(edges)
+    for sampler in (EgoNets(data, 1), RandomWalkSubgraphs(data, 9)):
+        batch = sampler.sample(torch.tensor([3, 0, 5]))
+        assert torch.equal(batch.width, batch.n_id.double() / 2)
+        for part in batch.to_data_list():
+            assert torch.equal(part.width, part.n_id.double() / 2)
+            assert part.name == list(part.kind) == [f"node {i}" for i in part.n_id.tolist()]
+            assert torch.equal(part.edge_size, part.e_id)
+            assert list(part.edge_kind) == part.e_id.tolist()
+
+
 def test_samplers_read_graphs_on_disk(tmp_path):
     data = example_inputs()["a directed graph"]
     data.train_mask = data.node_label = data.edge_attr = None
@@ -84,6 +101,19 @@ def test_walks_start_at_their_seeds_and_follow_edges():
     assert walks[:, 0].tolist() == [0, 3, 0]
     edges = {tuple(pair) for pair in data.edge_index.t().tolist()}
     assert all((a, b) in edges for walk in walks for a, b in pairwise(walk.tolist()))
+
+
+def test_seeds_may_be_a_list_or_an_array():
+    data = example_inputs()["a directed graph"]
+    walks = RandomWalks(data, 5)
+    assert torch.equal(walks.sample([3, 0]), walks.sample(torch.tensor([3, 0])))
+    for sampler in (EgoNets(data, 1), RandomWalkSubgraphs(data, 5.0)):
+        expected = sampler.sample(torch.tensor([3, 0]))
+        for seeds in ([3, 0], np.array([3, 0])):
+            assert_same("seeds", sampler.sample(seeds), expected)
+        assert len(sampler.sample([])) == 0
+        with pytest.raises(InvalidGraphError, match="integers"):
+            sampler.sample(["a"])
 
 
 def neighbours(**options):
@@ -127,6 +157,11 @@ def test_seed_loader_draws_by_degree_and_leaves_out_a_last_one():
     share = torch.bincount(torch.tensor(drawn), minlength=6) / len(drawn)
     torch.testing.assert_close(share, torch.tensor([4, 1, 1, 1, 1, 0]) / 8, atol=5 * 0.5 / 3000**0.5, rtol=0)
     assert len(SeedLoader(star, lambda *_: None, batch_size=5)) == 1
+    with pytest.raises(InvalidGraphError, match="empty list"):
+        SeedLoader([], lambda *_: None, batch_size=2)
+    star.edge_index = torch.tensor([[0], [1]])  # all degrees 1, whose powers are 1
+    with pytest.raises(ConfigurationError, match="power"):
+        SeedLoader(star, lambda *_: None, batch_size=2, power=float("nan"))
     star.edge_index = star.edge_index[:, :0]
     with pytest.raises(InvalidGraphError, match="with edges"):
         SeedLoader(star, lambda *_: None, batch_size=2)
@@ -158,6 +193,11 @@ def test_bad_settings_are_named(settings):
         (lambda d: RandomWalkSubgraphs(d, 3, 1.5), "restart_prob"),
         (lambda d: RandomWalks(d, 0), "walk_length >= 1"),
         (lambda d: RandomWalks(d, 3, q=0.0), "q > 0"),
+        (lambda d: RandomWalks(d, 2.5), "walk_length >= 1 as a whole number, got 2.5"),
+        (lambda d: RandomWalkSubgraphs(d, 2.5), "walk_length"),
+        (lambda d: EgoNets(d, 1, max_nodes=2.5), "max_nodes"),
+        (lambda d: SeedLoader(d, None, batch_size=0), "batch_size"),
+        (lambda d: SeedLoader(d, None, batch_size=2, power=1e5), "power"),
     ],
 )
 def test_bad_options_are_named(make, message):
