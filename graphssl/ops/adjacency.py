@@ -12,6 +12,7 @@ from torch_geometric import EdgeIndex
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops._compress import CSR, NORMS, compress, compressed_in_cpp, entries_of, in_cpp, transpose
+from graphssl.ops._range import outside
 from graphssl.ops.memory import remember
 from graphssl.ops.segment import segment_reduce
 
@@ -237,7 +238,9 @@ def _build(
                 _check_sign(degree)
             scale = degree.masked_fill(isolated, 1.0).pow(-0.5).masked_fill(isolated, 0.0)
             weight = scale[row] * weight * scale[col]
-    return Adjacency(row, col, weight, shape=shape)
+    if weight.requires_grad:
+        return Adjacency(row, col, weight, shape=shape)
+    return Adjacency.of_parts(compress(row, col, weight, shape), shape)  # the edges were looked at above
 
 
 def _check_degrees(name: str, degree: Tensor | None, num_nodes: int) -> None:
@@ -284,11 +287,8 @@ def plain(edge_index: Tensor) -> Tensor:
 def check_edges(edge_index: Tensor, num_nodes: int) -> None:
     """Raise an :class:`InvalidGraphError` unless every entry of ``edge_index`` (2, E) is a node of the graph."""
     _check_form(edge_index, None)
-    if edge_index.numel() == 0:
-        return
-    low, high = (int(bound) for bound in torch.aminmax(edge_index))
-    if low < 0 or high >= num_nodes:
-        raise InvalidGraphError(f"edge_index points to node {low if low < 0 else high}, outside [0, {num_nodes})")
+    if (node := outside(edge_index, num_nodes)) is not None:
+        raise InvalidGraphError(f"edge_index points to node {node}, outside [0, {num_nodes})")
 
 
 def _check_entries(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> None:
@@ -298,8 +298,8 @@ def _check_entries(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, in
     for name, index, size in (("row", row, shape[0]), ("col", col, shape[1])):
         if index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
             raise InvalidGraphError(f"expected {name} of int64, got {index.dtype}: call .long()")
-        if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < size:
-            raise InvalidGraphError(f"{name} must be in [0, {size}) for a matrix of shape {shape}: got one outside")
+        if (place := outside(index, size)) is not None:
+            raise InvalidGraphError(f"{name} must be in [0, {size}) for a matrix of shape {shape}, got {place}")
 
 
 def _check_form(edge_index: Tensor, edge_weight: Tensor | None) -> None:

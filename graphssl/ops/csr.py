@@ -12,10 +12,11 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
+from graphssl.ops._range import outside
 from graphssl.ops.adjacency import check_edges, plain
 from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
-__all__ = ["CSR", "as_ids", "node_ranges"]
+__all__ = ["CSR", "as_ids", "check_nodes", "node_ranges"]
 
 DIRECTIONS = ("out", "in")
 BLOCK = 2**20  # entries that are added up together
@@ -234,6 +235,6 @@ def check_nodes(nodes: Tensor, num_nodes: int, name: str = "seeds") -> Tensor:
     if nodes.dim() != 1 or nodes.is_floating_point() or nodes.dtype == torch.bool:
         raise InvalidGraphError(f"expected {name} as integers of shape (S,), got {tuple(nodes.shape)} of {nodes.dtype}")
     nodes = nodes.long().contiguous()
-    if nodes.numel() and not 0 <= int(nodes.min()) <= int(nodes.max()) < num_nodes:
-        raise InvalidGraphError(f"{name} must be nodes of the graph, in [0, {num_nodes}): got one outside")
+    if (node := outside(nodes, num_nodes)) is not None:
+        raise InvalidGraphError(f"{name} must be nodes of the graph, in [0, {num_nodes}): {node} is outside")
     return nodes

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError
 from graphssl.ops import backend, native
+from graphssl.ops._range import outside
 from graphssl.ops.memory import remember
 
 __all__ = [
@@ -85,12 +86,9 @@ def call(kernel: str, index: Tensor, inputs: tuple[Tensor, ...], out: Tensor, nu
 
 def check_range(index: Tensor, num_segments: int) -> None:
     """On a GPU torch's own assertion has to do: looking would wait for the device."""
-    if index.device.type != "cpu" or index.numel() == 0:
-        return
-    low, high = (int(bound) for bound in index.aminmax())
-    if low < 0 or high >= num_segments:
+    if index.device.type == "cpu" and (segment := outside(index, num_segments)) is not None:
         raise ConfigurationError(
-            f"expected an index in [0, {num_segments}), found {low if low < 0 else high}: "
+            f"expected an index in [0, {num_segments}), found {segment}: "
             "number the segments from 0, or give a larger num_segments"
         )
 

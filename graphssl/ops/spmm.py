@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
+from graphssl.ops._range import outside
 from graphssl.ops.adjacency import Adjacency, spend_beta_warning
 from graphssl.ops.leaky import leaky_gradients, slope_to_use
 from graphssl.ops.segment import segment_reduce
@@ -127,9 +128,8 @@ def _fit_to_scatter(rows: Tensor, x: Tensor) -> bool:
         return False
     if x.device.type != "cpu" or rows.numel() == 0:
         return True
-    low, high = (int(bound) for bound in torch.aminmax(rows))
-    if low < 0 or high >= x.size(0):
-        raise InvalidGraphError(f"rows point to row {low if low < 0 else high} of x, outside [0, {x.size(0)})")
+    if (row := outside(rows, x.size(0))) is not None:
+        raise InvalidGraphError(f"rows point to row {row} of x, outside [0, {x.size(0)})")
     gradient = x.requires_grad and torch.is_grad_enabled()
     return not gradient or int(torch.bincount(rows, minlength=x.size(0)).min()) == 1
 

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from graphssl.data import degrees, graph_source
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import induced_subgraphs, sample_neighbours
-from graphssl.ops.csr import as_ids
+from graphssl.ops.csr import as_ids, check_nodes
 from graphssl.samplers.loader import Loader, whole_number
 
 __all__ = ["NeighborLoader", "input_nodes_of"]
@@ -178,9 +178,4 @@ def input_nodes_of(input_nodes: Any, num_nodes: int) -> Tensor:
         if nodes.shape != (num_nodes,):
             raise InvalidGraphError(f"a mask of seeds has shape ({num_nodes},), got {tuple(nodes.shape)}")
         return nodes.nonzero().view(-1)
-    if nodes.dim() != 1 or nodes.is_floating_point():
-        raise InvalidGraphError(f"expected seeds as integers (S,) or a mask (N,), got {tuple(nodes.shape)}")
-    nodes = nodes.long()
-    if nodes.numel() and not 0 <= int(nodes.min()) <= int(nodes.max()) < num_nodes:
-        raise InvalidGraphError(f"seeds must be nodes of the graph, in [0, {num_nodes}): got one outside")
-    return nodes
+    return check_nodes(nodes, num_nodes)
