@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def main() -> int:
             from graphssl.bench import write_report
 
             print(f"report: {write_report(out)}")
-    print(json.dumps({"failed": failures}))
+    print(json.dumps({"failed": Counter(failures)}))
     return 1 if failures else 0
 
 

@@ -12,7 +12,7 @@ from torch_geometric import EdgeIndex
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops._compress import CSR, NORMS, compress, compressed_in_cpp, entries_of, in_cpp, transpose
-from graphssl.ops._range import outside
+from graphssl.ops.checks import outside
 from graphssl.ops.memory import remember
 from graphssl.ops.segment import segment_reduce
 
@@ -303,6 +303,10 @@ def _check_entries(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, in
 
 
 def _check_form(edge_index: Tensor, edge_weight: Tensor | None) -> None:
+    if not isinstance(edge_index, Tensor):
+        raise InvalidGraphError(
+            f"expected edge_index as a tensor, got {type(edge_index).__name__}: torch.as_tensor(edge_index)"
+        )
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype != torch.int64:
         raise InvalidGraphError(
             f"expected edge_index of shape (2, E) and dtype int64, got {tuple(edge_index.shape)} of {edge_index.dtype}"

@@ -121,12 +121,17 @@ def _interpreted() -> bool:
 
 
 def report() -> list[dict[str, str]]:
-    """For every op and device the tier that computes float32: dicts of ``op``, ``device``, ``tier``, ``reason``."""
+    """For every op and device the tier of its main dtype: dicts of ``op``, ``device``, ``tier``, ``reason``.
+
+    That is float32 where a kernel takes it, else what the kernels are for: node ids (int32), or float64.
+    """
     rows = []
     for op in ops():
         wanted = _wanted(os.environ.get("GRAPHSSL_BACKEND", ""), op)
+        taken = frozenset().union(*_OPS[op].kernels.values())
+        dtype = torch.float32 if torch.float32 in taken or not taken else min(taken, key=str)
         for device, fast in (("cpu", "cpp"), ("cuda", "triton")):
-            tier = _choose(op, device, torch.float32, wanted)
+            tier = _choose(op, device, dtype, wanted)
             if wanted is not None:
                 reason = "GRAPHSSL_BACKEND"
             elif tier == "cpp":

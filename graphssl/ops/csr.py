@@ -12,8 +12,8 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
-from graphssl.ops._range import outside
 from graphssl.ops.adjacency import check_edges, plain
+from graphssl.ops.checks import outside
 from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
 __all__ = ["CSR", "as_ids", "check_nodes", "node_ranges"]

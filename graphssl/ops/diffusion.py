@@ -117,7 +117,8 @@ def ppr_push(
     ConfigurationError
         If an option is out of its range, or the matrix is not float64.
     InvalidGraphError
-        If the matrix is not square, the seeds are not integers of shape (S,), or one is not a node.
+        If the matrix is not square or has a negative, NaN or infinite entry, the seeds are not integers of shape (S,),
+        or one is not a node.
 
     Notes
     -----
@@ -163,7 +164,8 @@ def heat_push(
     ConfigurationError
         If an option is out of its range, or the matrix is not float64.
     InvalidGraphError
-        If the matrix is not square, the seeds are not integers of shape (S,), or one is not a node.
+        If the matrix is not square or has a negative, NaN or infinite entry, the seeds are not integers of shape (S,),
+        or one is not a node.
 
     Notes
     -----
@@ -195,7 +197,10 @@ def _checked(adjacency: Adjacency, seeds: Tensor, top_k: int, tolerance: float) 
         raise ConfigurationError(f"tolerance must be a finite number > 0, got {tolerance!r}")
     if adjacency.dtype != torch.float64:
         raise ConfigurationError(f"expected an adjacency of float64, got {adjacency.dtype}: build it with that dtype")
-    return adjacency.matrix(), seeds
+    matrix = adjacency.matrix()
+    if not bool(((matrix.values() >= 0) & matrix.values().isfinite()).all()):
+        raise InvalidGraphError("expected finite entries >= 0 in the matrix: they move mass along edges")
+    return matrix, seeds
 
 
 @torch.library.custom_op("graphssl::ppr_push", mutates_args=())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops.checks import whole_number
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import below, stream_keys, uniform
 from graphssl.ops.walks import default_streams
@@ -36,7 +37,7 @@ def negative_edges(csr: CSR, num: int, *, seed: int = 0, self_loops: bool = Fals
     Raises
     ------
     ConfigurationError
-        If there are fewer than ``num`` such pairs.
+        If ``num`` or the seed is no whole number, or there are fewer than ``num`` such pairs.
 
     Notes
     -----
@@ -44,8 +45,7 @@ def negative_edges(csr: CSR, num: int, *, seed: int = 0, self_loops: bool = Fals
     all pairs is free, or ``num`` is more than half of the free ones, these are listed in O(N^2), which is then no more
     than a few times the edges and the result.
     """
-    if num < 0:
-        raise ConfigurationError(f"expected a number of pairs >= 0, got {num}")
+    num = whole_number("num", num, 0)
     key = stream_keys(seed, torch.zeros(1, dtype=torch.int64, device=csr.device))
     pairs = csr.num_nodes**2
     at_least = pairs - csr.num_edges - (0 if self_loops else csr.num_nodes)
@@ -81,13 +81,12 @@ def negative_targets(csr: CSR, sources: Tensor, *, k: int, seed: int = 0, weight
     Raises
     ------
     ConfigurationError
-        If ``k`` is negative, or ``weights`` are not N finite numbers >= 0.
+        If ``k`` or the seed is no whole number, ``k`` is negative, or ``weights`` are not N finite numbers >= 0.
     InvalidGraphError
         If a source is not a node, or has no node that it may get.
     """
     sources = csr.check_nodes(sources, "sources")
-    if k < 0:
-        raise ConfigurationError(f"k must be an integer >= 0, got {k}")
+    k = whole_number("k", k, 0)
     odds = None if weights is None else _odds(csr, weights)
     upto = None if odds is None else odds.cumsum(0)
     keys = stream_keys(seed, default_streams(sources)).repeat_interleave(k)  # (S k,)

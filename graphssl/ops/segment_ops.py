@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphssl.errors import ConfigurationError
 from graphssl.ops import backend, native
-from graphssl.ops._range import outside
+from graphssl.ops.checks import outside
 from graphssl.ops.memory import remember
 
 __all__ = [

@@ -67,7 +67,8 @@ def _logsumexp(src: Tensor, index: Tensor, num_segments: int) -> Tensor:
         out = src.new_empty(num_segments, *src.shape[1:])
         return call("segment_logsumexp", index, (src,), out, num_segments)
     largest = _largest(src, index, num_segments)
-    return compute_reduce((src - largest[index]).exp(), index, num_segments, "sum").log() + largest  # log(0) is -inf
+    sums = compute_reduce((src - largest[index]).exp(), index, num_segments, "sum")  # log(0) is -inf, inf - inf is NaN
+    return torch.where(largest == torch.inf, largest, sums.log() + largest)
 
 
 def _logsumexp_keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

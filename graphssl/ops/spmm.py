@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
-from graphssl.ops._range import outside
 from graphssl.ops.adjacency import Adjacency, spend_beta_warning
+from graphssl.ops.checks import outside
 from graphssl.ops.leaky import leaky_gradients, slope_to_use
 from graphssl.ops.segment import segment_reduce
 

@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError, MissingExtraError
 from graphssl.ops import induced_subgraphs
+from graphssl.ops.checks import whole_number
 from graphssl.ops.csr import CSR
 from graphssl.samplers.loader import Loader
 
@@ -44,6 +45,7 @@ def partition(csr: CSR, num_parts: int, *, seed: int = 0) -> Tensor:
     ----------
     .. [1] Karypis, Kumar. A Fast and High Quality Multilevel Scheme for Partitioning Irregular Graphs. 1998.
     """
+    num_parts, seed = whole_number("num_parts", num_parts), whole_number("seed", seed)
     if not 1 <= num_parts <= max(1, csr.num_nodes):
         raise ConfigurationError(f"num_parts must be from 1 to the number of nodes, {csr.num_nodes}; got {num_parts}")
     if num_parts == 1:
@@ -72,7 +74,7 @@ class ClusterLoader(Loader):
     data : Data, DiskGraph, or (FeatureStore, GraphStore)
     num_parts : int
         Clusters, cut by METIS; see :func:`partition`.
-    parts : Tensor, array or list of int64, shape (N,), optional
+    parts : Tensor, array or list of integers, shape (N,), optional
         The cluster of each node, instead.
     batch_size : int
         Clusters in a batch.
@@ -111,11 +113,13 @@ class ClusterLoader(Loader):
             assert num_parts is not None
             parts = partition(self.source.topology("out"), num_parts, seed=seed)
         parts = torch.as_tensor(parts)
-        if parts.shape != (self.source.num_nodes,) or parts.dtype != torch.int64 or bool((parts < 0).any()):
+        integers = not (parts.is_floating_point() or parts.is_complex() or parts.dtype == torch.bool)
+        if parts.shape != (self.source.num_nodes,) or not integers or bool((parts < 0).any()):
             raise ConfigurationError(
-                f"parts must be the number >= 0 of each node's part, int64 of shape ({self.source.num_nodes},); "
+                f"parts must be the number >= 0 of each node's part, integers of shape ({self.source.num_nodes},); "
                 f"got {parts.dtype} of {tuple(parts.shape)}"
             )
+        parts = parts.long()
         self.parts = parts
         self.members = torch.argsort(parts, stable=True).split(parts.unique(return_counts=True)[1].tolist())
         super().__init__(

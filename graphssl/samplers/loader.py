@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import operator
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, SupportsIndex
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphssl.errors import ConfigurationError
+from graphssl.ops.checks import whole_number
 from graphssl.ops.stream import stream_keys
 
-__all__ = ["Loader", "whole_number"]
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """``value`` as an int; 3.0 is one.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is no whole number, or less than ``least``.
-    """
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, SupportsIndex) or operator.index(value) < least:
-        raise ConfigurationError(f"expected {name} >= {least} as a whole number, got {value!r}")
-    return operator.index(value)
+__all__ = ["Loader"]
 
 
 class Loader:
@@ -74,7 +58,8 @@ class Loader:
         pin_memory: bool = False,
     ) -> None:
         self.count, self.batch_size = count, whole_number("batch_size", batch_size, 1)
-        self.shuffle, self.seed, self.drop_last, self.transform = shuffle, seed, drop_last, transform
+        self.shuffle, self.drop_last, self.transform = shuffle, drop_last, transform
+        self.seed = whole_number("seed", seed)
         self.prefetch, self.workers = whole_number("prefetch", prefetch, 0), whole_number("workers", workers, 1)
         self.pin_memory = pin_memory
         self.epochs = 0

@@ -13,8 +13,9 @@ from torch_geometric.data import Data
 from graphssl.data import degrees, graph_source
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import induced_subgraphs, sample_neighbours
+from graphssl.ops.checks import whole_number
 from graphssl.ops.csr import as_ids, check_nodes
-from graphssl.samplers.loader import Loader, whole_number
+from graphssl.samplers.loader import Loader
 
 __all__ = ["NeighborLoader", "input_nodes_of"]
 

@@ -13,8 +13,8 @@ from torch_geometric.data import Batch
 from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError
 from graphssl.ops import Subgraphs, ego_nets, walk_subgraphs
+from graphssl.ops.checks import whole_number
 from graphssl.registry import SAMPLERS
-from graphssl.samplers.loader import whole_number
 
 __all__ = ["EgoNets", "RandomWalkSubgraphs"]
 

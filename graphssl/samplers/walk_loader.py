@@ -11,9 +11,10 @@ from torch import Tensor
 from graphssl.data import graph_source
 from graphssl.errors import InvalidGraphError
 from graphssl.ops import random_walks
+from graphssl.ops.checks import whole_number
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import stream_keys, uniform
-from graphssl.samplers.loader import Loader, whole_number
+from graphssl.samplers.loader import Loader
 
 __all__ = ["WalkBatch", "WalkLoader"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError
 from graphssl.ops import random_walks
-from graphssl.samplers.loader import whole_number
+from graphssl.ops.checks import whole_number
 
 __all__ = ["RandomWalks"]
 

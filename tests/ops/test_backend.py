@@ -50,6 +50,14 @@ def test_the_report_names_every_op_for_both_devices():
 
 
 @needs_cpp
+def test_the_report_tells_what_computes(monkeypatch):
+    monkeypatch.delenv("GRAPHSSL_BACKEND", raising=False)
+    on_cpu = {row["op"]: row["tier"] for row in backend.report() if row["device"] == "cpu"}
+    assert on_cpu["random_walks"] == backend.choose("random_walks", torch.zeros(1, dtype=torch.int32)) == "cpp"
+    assert on_cpu["diffusion_push"] == backend.choose("diffusion_push", torch.zeros(1, dtype=torch.float64)) == "cpp"
+
+
+@needs_cpp
 def test_instruction_sets():
     sets = native.instruction_sets()
     assert sets[0] == "base"

@@ -268,6 +268,14 @@ def test_any_integers_are_seeds(push, definition, terms):
         assert all(map(torch.equal, push(graph, given, top_k=5), expected))
 
 
+@pytest.mark.parametrize("wrong", [-1.0, torch.nan, torch.inf])
+@pushes
+def test_entries_that_are_no_odds_are_refused(push, definition, terms, wrong):
+    graph = Adjacency(torch.tensor([0, 1]), torch.tensor([1, 0]), torch.tensor([0.5, wrong]).double(), shape=(2, 2))
+    with pytest.raises(InvalidGraphError, match="finite entries >= 0"):
+        push(graph, torch.arange(2), top_k=2)
+
+
 def test_other_dtypes_are_refused():
     graph = normalized_adjacency(GRAPHS["triangle-and-isolated"][0], 4)
     with pytest.raises(ConfigurationError, match="float64"):

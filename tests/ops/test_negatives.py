@@ -124,6 +124,10 @@ def test_errors():
         lambda: negative_targets(csr, source, k=1, weights=torch.ones(9)),
         lambda: negative_targets(csr, source, k=1, weights=-torch.ones(10)),
         lambda: negative_targets(csr, source, k=1, weights=torch.zeros(10)),
+        lambda: negative_targets(csr, source, k=1.5),
+        lambda: negative_edges(csr, 1.5),
+        lambda: negative_edges(csr, "two"),
+        lambda: negative_edges(csr, 2, seed=0.5),
     ):
         with pytest.raises(ConfigurationError):
             call()

@@ -205,6 +205,16 @@ def test_logsumexp_of_minus_infinity_has_no_nan_gradient(tier_name):
 
 
 @tiers
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_logsumexp_of_infinity_is_infinity(tier_name, dtype):
+    src = torch.tensor([1.0, torch.inf, 2.0, torch.inf, -torch.inf, torch.nan, torch.inf], dtype=dtype)
+    index = torch.tensor([0, 0, 1, 2, 2, 3, 3])
+    with tier(tier_name):
+        assert segment_logsumexp(src, index, 4).tolist()[:3] == [torch.inf, 2.0, torch.inf]
+        assert segment_logsumexp(src, index, 4)[3].isnan()
+
+
+@tiers
 @ops
 @pytest.mark.parametrize("columns", [1, 19])
 def test_nan_stays_in_its_segment_and_column(tier_name, op, columns):

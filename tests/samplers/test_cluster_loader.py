@@ -118,6 +118,8 @@ def test_graphs_on_disk_and_without_features(tmp_path):
     for here, there in zip(ClusterLoader(data, parts=parts), ClusterLoader(disk, parts=parts), strict=True):
         assert torch.equal(here.x, there.x)
         assert torch.equal(here.edge_index, there.edge_index)
+    for given in (parts.int(), parts.numpy(), parts.tolist()):
+        assert torch.equal(ClusterLoader(data, parts=given).parts, parts)
     bare = Data(edge_index=data.edge_index, num_nodes=60)
     assert [batch.num_nodes for batch in ClusterLoader(bare, parts=parts)] == [20, 20, 20]
 
@@ -128,9 +130,11 @@ def test_graphs_on_disk_and_without_features(tmp_path):
         ("one of them", {}),
         ("one of them", {"num_parts": 2, "parts": torch.zeros(60, dtype=torch.int64)}),
         (r"shape \(60,\)", {"parts": torch.zeros(59, dtype=torch.int64)}),
-        ("int64", {"parts": torch.zeros(60)}),
+        ("integers of shape", {"parts": torch.zeros(60)}),
+        ("integers of shape", {"parts": torch.zeros(60, dtype=torch.bool)}),
         (">= 0", {"parts": torch.full((60,), -1)}),
         ("num_parts must be", {"num_parts": 61}),
+        ("num_parts as a whole number, got 2.5", {"num_parts": 2.5}),
     ],
 )
 def test_bad_settings_are_named(message, settings):

@@ -176,7 +176,9 @@ def test_pinned_batches():
         assert batch.edge_index.is_pinned()
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"prefetch": -1}, {"workers": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": 0}, {"prefetch": -1}, {"workers": 0}, {"seed": 0.5}, {"seed": 1j}, {"seed": None}]
+)
 def test_bad_settings_are_named(settings):
     data = example_inputs()["a directed graph"]
     for make in (neighbours(), clusters):

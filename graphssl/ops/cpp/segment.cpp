@@ -283,8 +283,11 @@ int64_t exponentials(const int64_t* index, const T* src, T* out, int64_t rows, i
             });
         } else {
             for (int64_t s = piece.low; s < piece.high; ++s)
-                for (int64_t j = 0; j < piece.width; ++j)
-                    out[s * ld + c + j] = total[s][j] == T(0) ? T(-INFINITY) : logarithm(total[s][j]) + top[s][j];
+                for (int64_t j = 0; j < piece.width; ++j) {
+                    const T largest = top[s][j], sum = total[s][j];  // of exp(inf - inf): NaN
+                    out[s * ld + c + j] =
+                        largest == T(INFINITY) ? largest : sum == T(0) ? T(-INFINITY) : logarithm(sum) + largest;
+                }
         }
         return 0;
     });
