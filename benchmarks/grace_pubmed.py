@@ -5,8 +5,8 @@
     python benchmarks/grace_pubmed.py train --seeds 0,1,2      # several such commands may run side by side
     python benchmarks/grace_pubmed.py judge                    # rows of the tables `public` and `random-10-90`
 
-A step takes 4 s on one core (bfloat16 tiles), so trainings go on from checkpoints when killed. `steps` appends to
-benchmarks/results/accuracy/grace-pubmed-steps.csv; no test label is read.
+A step takes 4 s on one core with AMX (bfloat16 tiles), so trainings go on from checkpoints when killed. `steps` appends
+to benchmarks/results/accuracy/grace-pubmed-steps.csv; no test label is read.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def look(lr: float, steps: int, checkpoints: Path) -> None:
         with path.open("a", newline="") as file:
             csv.writer(file).writerows([*head, [lr, step, f"{loss:.4f}", *(f"{value:.4f}" for value in values)]])
 
-    checkpoint = checkpoints / f"steps-{lr:g}.safetensors"
+    checkpoint = checkpoints / f"steps-{steps}-{lr:g}.safetensors"
     train(
         method, graph, seed=0, device="cpu", checkpoint=checkpoint, checkpoint_every=25, on_step=note,
         **settings.training,
