@@ -5,8 +5,8 @@
     python benchmarks/grace_pubmed.py train --seeds 0,1,2      # several such commands may run side by side
     python benchmarks/grace_pubmed.py judge                    # rows of the tables `public` and `random-10-90`
 
-A step takes 4 s on one core with AMX (bfloat16 tiles), so trainings go on from checkpoints when killed. `steps` appends
-to benchmarks/results/accuracy/grace-pubmed-steps.csv; no test label is read.
+A step takes 4 s on one core with AMX (bfloat16 tiles), so trainings go on from checkpoints when killed. `steps`
+appends to benchmarks/results/accuracy/grace-pubmed-steps.csv; no test label is read.
 """
 
 from __future__ import annotations
