@@ -3,7 +3,8 @@
     python benchmarks/earlier_draws.py --seeds 0,6
 
 Each row has the accuracy, the losses of the first steps, and the largest difference of these losses from those that
-commit c80d13e wrote for the same seed on a CPU. Rows go to benchmarks/results/fast-paths/other-draws/earlier-layout.jsonl.
+commit c80d13e wrote for the same seed on a CPU. Rows go to
+benchmarks/results/fast-paths/other-draws/earlier-layout.jsonl.
 """
 
 from __future__ import annotations
