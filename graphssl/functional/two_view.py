@@ -12,6 +12,7 @@ from graphssl.errors import ConfigurationError
 from graphssl.functional._common import check_aligned, check_positive, in_float32, unit
 from graphssl.functional.info_nce import check_correction, corrected_negatives
 from graphssl.ops import cross_logsumexp, self_logsumexp
+from graphssl.ops.checks import outside
 
 __all__ = ["two_view_debiased_info_nce_loss", "two_view_hard_info_nce_loss", "two_view_info_nce_loss"]
 
@@ -21,8 +22,9 @@ _LOWEST_ROUNDED_TEMPERATURE = 0.02
 
 @in_float32
 def two_view_info_nce_loss(
-    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, intra: bool = True, precision: str = "float32"
-) -> Tensor:
+    z1: Tensor, z2: Tensor, *, temperature: float = 0.5, intra: bool = True, precision: str = "float32",
+    anchors: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     r"""Contrast each row with its partner in the other view, by cosine, in memory O(N P).
 
     .. math::
@@ -43,6 +45,9 @@ def two_view_info_nce_loss(
         positive is still in the denominator.
     precision : "float32", "high" or "bfloat16"
         How scores of negatives are multiplied; see Notes.
+    anchors : Tensor of integers, shape (A,), optional
+        Distinct rows. Only their terms, of both views, are averaged; their negatives are still all rows. With
+        rows drawn at random the loss and its gradient are those of all rows on average, in time O(A N P).
 
     Returns
     -------
@@ -52,13 +57,14 @@ def two_view_info_nce_loss(
     Raises
     ------
     ConfigurationError
-        If the shapes differ, there are no rows, or an option is out of range.
+        If the shapes differ, there are no rows, an option is out of range, or anchors are no distinct rows.
 
     Notes
     -----
     Time O(N^2 P): every tile of scores is computed once forward and once backward, and serves both of its
-    sides. Differentiable once. Float32 at least, also under autocast. A zero row has cosine 0 with everything,
-    and zero gradient (in a plain normalisation its gradient would be about 1e12).
+    sides (one side only with ``anchors``: A = N / 2 takes as long as all rows). Differentiable once. Float32 at
+    least, also under autocast. A zero row has cosine 0 with everything, and zero gradient (in a plain normalisation
+    its gradient would be about 1e12).
 
     An anchor's loss is :math:`\log(1 + e^{n - p})` of its negatives' log-sum-exp n and its positive score p, which
     is always float32: when pairs are nearly solved, p decides. For n and its gradient, ``precision`` is a bound on
@@ -89,8 +95,50 @@ def two_view_info_nce_loss(
     check_positive("temperature", temperature)
     if precision in ("high", "bfloat16") and temperature < _LOWEST_ROUNDED_TEMPERATURE:
         precision = "float32"
-    z = torch.cat([unit(z1, dim=1), unit(z2, dim=1)])  # (2N, P)
+    z1, z2 = unit(z1, dim=1), unit(z2, dim=1)
+    if anchors is not None:
+        order = _anchors_first(anchors, z1.size(0), z1.device)
+        if z1.size(0) > 1:  # a single row is the loss of all rows, and has no negatives
+            return _anchors_loss(z1[order], z2[order], anchors.numel(), temperature, intra, precision)
+    z = torch.cat([z1, z2])  # (2N, P)
     return -logsigmoid(_positives(z, temperature) - _negatives(z, 1 / temperature, intra, precision=precision)).mean()
+
+
+def _anchors_first(anchors: Tensor, num_rows: int, device: torch.device) -> Tensor:
+    """An order of all rows that begins with the anchors, (N,)."""
+    whole = not (anchors.is_floating_point() or anchors.is_complex() or anchors.dtype == torch.bool)
+    if whole and anchors.dim() == 1 and anchors.numel() and outside(anchors, num_rows) is None:
+        anchors = anchors.to(device, torch.long)
+        others = torch.ones(num_rows, dtype=torch.bool, device=device)
+        others[anchors] = False
+        order = torch.cat([anchors, others.nonzero().flatten()])
+        if order.numel() == num_rows:
+            return order
+    raise ConfigurationError(
+        f"anchors must be distinct integers in [0, {num_rows}) of shape (A,), A >= 1, such as torch.randperm(N)[:A]; "
+        f"got {anchors.dtype} of {tuple(anchors.shape)}"
+    )
+
+
+def _anchors_loss(z1: Tensor, z2: Tensor, count: int, temperature: float, intra: bool, precision: str) -> Tensor:
+    """The terms of the first ``count`` rows of both views, of length 1, averaged."""
+
+    def negatives(anchors: Tensor, candidates: Tensor) -> Tensor:
+        scale = 1 / temperature
+        out, _ = cross_logsumexp(
+            anchors, candidates, scale=scale, skip_diagonal=True, columns=False,
+            bound=_bound(scale), precision=precision,
+        )  # fmt: skip
+        return out  # (A,)
+
+    terms = []
+    for z, other in ((z1, z2), (z2, z1)):
+        u = z[:count]
+        n = negatives(u, other)
+        if intra:
+            n = torch.logaddexp(n, negatives(u, z))
+        terms.append(-logsigmoid((u * other[:count]).sum(dim=1) / temperature - n))
+    return torch.cat(terms).mean()
 
 
 @in_float32
@@ -196,9 +244,14 @@ def _positives(z: Tensor, temperature: float) -> Tensor:
 
 def _negatives(z: Tensor, scale: float, intra: bool, *, precision: str = "float32") -> Tensor:
     """Log-sum-exp of the scores of each row with all but itself and its partner, (2N,)."""
-    bound = scale * (1 + 1e-5)  # rows of length 1 up to rounding
+    bound = _bound(scale)
     if intra:
         return self_logsumexp(z, scale=scale, skip_partner=True, bound=bound, precision=precision)
     first, second = cross_logsumexp(*z.chunk(2), scale=scale, skip_diagonal=True, bound=bound, precision=precision)
     assert second is not None
     return torch.cat([first, second])
+
+
+def _bound(scale: float) -> float:
+    """Of the scores of rows of length 1 up to rounding."""
+    return scale * (1 + 1e-5)

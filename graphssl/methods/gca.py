@@ -32,6 +32,7 @@ def gca(
     mask_features: float | Sequence[float] = (0.1, 0.1),
     max_probability: float = 0.7,
     temperature: float = 0.4,
+    num_anchors: int | None = None,
 ) -> GRACE:
     r"""Graph contrastive learning with adaptive augmentation: :class:`~graphssl.methods.grace.GRACE` with other views.
 
@@ -72,7 +73,7 @@ def gca(
         for e, f in zip(edges, columns, strict=True)
     )  # fmt: skip
     projector = Projector(width, projector_channels or width, width, activation="elu")
-    return GRACE(network, projector, view1, view2, temperature=temperature)
+    return GRACE(network, projector, view1, view2, temperature=temperature, num_anchors=num_anchors)
 
 
 def _recipe(

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from graphssl.data import num_features
 from graphssl.encoders import build_encoder
+from graphssl.errors import ConfigurationError
 from graphssl.functional import two_view_info_nce_loss
 from graphssl.heads import Projector
 from graphssl.method import Method, Recipe, register
@@ -40,6 +42,9 @@ class GRACE(Method):
         Whether other nodes of the same view are negatives too.
     precision : "float32", "high" or "bfloat16"
         Of the negatives' scores; see :func:`graphssl.functional.two_view_info_nce_loss`.
+    num_anchors : int, optional
+        How many nodes, drawn anew at each step, have a term in L; ``None``: all. All nodes are negatives still, and
+        loss and gradient those of all nodes on average, at about 2 ``num_anchors`` / N of the cost.
 
     Notes
     -----
@@ -60,11 +65,15 @@ class GRACE(Method):
         temperature: float = 0.5,
         intra: bool = True,
         precision: str = "float32",
+        num_anchors: int | None = None,
     ) -> None:
         super().__init__()
+        if num_anchors is not None and num_anchors < 1:
+            raise ConfigurationError(f"num_anchors must be at least 1, or None for all nodes, got {num_anchors}")
         self.encoder, self.projector = encoder, projector
         self.view1, self.view2 = view1, view2
         self.temperature, self.intra, self.precision = temperature, intra, precision
+        self.num_anchors = num_anchors
 
     def loss(self, graph: Data) -> Tensor:
         """InfoNCE between the two views, averaged over both directions, shape ``()``."""
@@ -72,7 +81,12 @@ class GRACE(Method):
         u = self.projector(self.encoder(graph1))  # (N, P)
         v = self.projector(self.encoder(graph2))  # (N, P)
         u, v = align_rows(u, graph1, v, graph2)
-        return two_view_info_nce_loss(u, v, temperature=self.temperature, intra=self.intra, precision=self.precision)
+        anchors = None
+        if self.num_anchors is not None and self.num_anchors < u.size(0):
+            anchors = torch.randperm(u.size(0), device=u.device)[: self.num_anchors]
+        return two_view_info_nce_loss(
+            u, v, temperature=self.temperature, intra=self.intra, precision=self.precision, anchors=anchors
+        )
 
     def embed(self, graph: Data) -> Tensor:
         """The encoder's output on the whole graph, shape (N, D)."""
@@ -96,6 +110,7 @@ class GRACE(Method):
         temperature: float = 0.5,
         intra: bool = True,
         precision: str = "float32",
+        num_anchors: int | None = None,
     ) -> GRACE:
         """Build from options; ``drop_edges`` and ``mask_features`` take one number for both views, or two."""
         network = build_encoder(
@@ -105,7 +120,10 @@ class GRACE(Method):
         width = network.out_channels
         projector = Projector(width, projector_channels or width, width, activation="elu")
         view1, view2 = two_edge_and_feature_views(drop_edges=drop_edges, mask_features=mask_features)
-        return cls(network, projector, view1, view2, temperature=temperature, intra=intra, precision=precision)
+        return cls(
+            network, projector, view1, view2,
+            temperature=temperature, intra=intra, precision=precision, num_anchors=num_anchors,
+        )  # fmt: skip
 
 
 def _recipe(
