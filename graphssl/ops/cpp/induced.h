@@ -64,7 +64,7 @@ struct Induced {
         m = count;
         first_edge = piece.edge.size;
         if (!places.fill(node(), m, m)) return false;
-        for (int64_t k = 0; k < m; ++k) marks.set(node()[k]);
+        marks.set(node(), m);
         hub.size = searched.size = 0;
         bool done = true;
         for (int64_t k = 0; k < m && done; ++k) {
@@ -75,7 +75,7 @@ struct Induced {
             }
             done = is_hub(graph.degree(node()[k])) ? hub.push(int32_t(k)) : scan(k);
         }
-        for (int64_t k = 0; k < m; ++k) marks.clear(node()[k]);
+        marks.clear(node(), m);
         if (!done || hub.size == 0) return done;
         if (symmetric && !chain_by_target()) return false;
         partner.size = 0;
