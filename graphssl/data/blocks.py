@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,23 @@ class NodeBlocks:
                 if weight is not None:
                     data.edge_weight = weight
                 data.in_degree, data.norm_degree = degrees(self.source, nodes)
-            x = self.source.node_rows(nodes)["x"] if features is None else features[nodes]
+            x = self.source.node_rows(nodes)["x"] if features is None else features[nodes.cpu()]
             yield rows, x.to(self.device), data.to(self.device)
+
+    @torch.no_grad()
+    def map(
+        self, work: Callable[[Tensor, Data], Tensor], features: Tensor | None, *, out_channels: int, width: int,
+        neighbours: bool = True,
+    ) -> Tensor:  # fmt: skip
+        """A result for every node, (N, out_channels): the first rows of ``work(x, data)`` on each of :meth:`blocks`."""
+        out = self.output(out_channels)
+        for rows, x, data in self.blocks(features, width=width, neighbours=neighbours):
+            out[rows] = work(x, data)[: rows.stop - rows.start].cpu()
+        return out
 
     def ranges(self, row_bytes: int, *, neighbours: bool = False) -> Iterator[slice]:
         """Consecutive nodes whose rows fit into the memory, with those of as many neighbours as they have edges."""
-        ptr = self.source.topology("in").ptr
+        ptr = self.source.topology("in").ptr.cpu()
         start, most = 0, max(1, self.memory_bytes // row_bytes)
         while start < self.num_nodes:
             stop = min(self.num_nodes, start + most)

@@ -12,7 +12,9 @@ from torch_geometric.data import Data
 from graphssl.errors import InvalidGraphError
 from graphssl.ops import Adjacency, PReLU, is_constant, normalized_adjacency, project, propagate, spmm
 
-__all__ = ["Encoder", "Layer", "adjacency_of", "linear", "node_features", "propagate_linear"]
+__all__ = [
+    "Encoder", "Layer", "adjacency_of", "linear", "node_features", "propagate_linear", "whole_graph_reason",
+]  # fmt: skip
 
 
 class Encoder(nn.Module):
@@ -32,13 +34,19 @@ class Encoder(nn.Module):
     out_channels: int
 
     @property
-    def needs_whole_graph(self) -> str:
+    def whole_graph_reason(self) -> str:
         """Why the encoder cannot go through the graph in blocks of nodes, with what to do instead; empty if it can."""
         return ""
 
     def forward(self, data: Data) -> Tensor:
         """Representations of all nodes, shape ``(N, D)``."""
         raise NotImplementedError
+
+
+def whole_graph_reason(method: nn.Module) -> str:
+    """Why a method cannot embed a graph in blocks of nodes: the first of its encoders' reasons; empty if it can."""
+    encoders = (module for module in method.modules() if isinstance(module, Encoder))
+    return next(filter(None, (encoder.whole_graph_reason for encoder in encoders)), "")
 
 
 class Layer(nn.Module):

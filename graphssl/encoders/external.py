@@ -35,7 +35,7 @@ class External(Encoder):
         self.takes = _parameters(module)
 
     @property
-    def needs_whole_graph(self) -> str:
+    def whole_graph_reason(self) -> str:
         """A module of the user's always does."""
         return (
             f"{type(self.module).__name__} cannot be taken apart into layers, which embedding in blocks needs: "
@@ -58,7 +58,7 @@ class External(Encoder):
             If the module returns anything but one tensor of that shape, or is to go through blocks of nodes.
         """
         if isinstance(data, NodeBlocks):
-            raise ConfigurationError(self.needs_whole_graph)
+            raise ConfigurationError(self.whole_graph_reason)
         out = self.module(data) if self.takes == ("data",) else self._call(data)
         name = type(self.module).__name__
         if not isinstance(out, Tensor):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
@@ -27,23 +26,18 @@ def encode_and_smooth(encoder: nn.Module, graph: Data | NodeBlocks, hops: int) -
         h = encoder(graph)
         smooth = h
         for _ in range(hops):
-            smooth = _propagate_in_blocks(graph, smooth)
+            smooth = graph.map(_propagate, smooth, out_channels=h.size(1), width=h.size(1))
         return smooth.add_(h)
     whole = copy.copy(graph)
     for name in ("batch_size", "num_sampled_nodes"):
         if name in whole:
             del whole[name]
     h = encoder(whole)
-    adjacency = adjacency_of(whole, h, norm="sym", self_loops=True)
     smooth = h
     for _ in range(hops):
-        smooth = spmm(adjacency, smooth)
+        smooth = _propagate(smooth, whole)
     return (h + smooth)[: num_seeds(graph)]
 
 
-@torch.no_grad()
-def _propagate_in_blocks(graph: NodeBlocks, h: Tensor) -> Tensor:
-    out = graph.output(h.size(1))
-    for rows, x, data in graph.blocks(h, width=h.size(1)):
-        out[rows] = spmm(adjacency_of(data, x, norm="sym", self_loops=True), x)[: rows.stop - rows.start].cpu()
-    return out
+def _propagate(h: Tensor, graph: Data) -> Tensor:
+    return spmm(adjacency_of(graph, h, norm="sym", self_loops=True), h)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,6 @@ from torch_geometric.data import Data
 from graphssl.data import NodeBlocks
 from graphssl.encoders.activations import make_activation
 from graphssl.encoders.base import Encoder, Layer, linear, node_features
-from graphssl.encoders.blockwise import encode_in_blocks
 from graphssl.encoders.norms import GraphNorm, NoNorm, make_norm
 from graphssl.encoders.sampled import keep_reachable, num_seeds
 from graphssl.errors import ConfigurationError, InvalidGraphError, unknown_name
@@ -111,8 +111,8 @@ class Stack(Encoder):
                 self.skips.append(nn.Identity() if same else nn.Linear(width_in, width_out, bias=False))
 
     @property
-    def needs_whole_graph(self) -> str:
-        """Whether a layer normalises over all nodes of the graph."""
+    def whole_graph_reason(self) -> str:
+        """That a layer normalises over all nodes of the graph, where one does."""
         if any(isinstance(module, GraphNorm) for module in self.modules()):
             return "norm='graph' needs all nodes at once: embed the whole graph, or use norm='batch'"
         return ""
@@ -134,7 +134,7 @@ class Stack(Encoder):
             :class:`~graphssl.data.NodeBlocks`: then layer by layer over blocks of nodes, in bounded memory.
         """
         if isinstance(data, NodeBlocks):
-            return encode_in_blocks(self, data)
+            return self._in_blocks(data)
         h = self._input(data)  # (N, F)
         outputs = []
         for position in range(len(self.layers)):
@@ -143,6 +143,34 @@ class Stack(Encoder):
             h, data = keep_reachable(h, data, layers_left=len(self.layers) - 1 - position)
         seeds = num_seeds(data)
         return self.combine(outputs if seeds is None else [out[:seeds] for out in outputs])
+
+    def _in_blocks(self, graph: NodeBlocks) -> Tensor:
+        """Layer by layer over blocks of nodes: exact embeddings of graphs of any size, in bounded memory."""
+        if self.training:
+            raise ConfigurationError(
+                "blocks of nodes are for inference: call eval() first, or train on sampled batches"
+            )
+        if self.whole_graph_reason:
+            raise ConfigurationError(self.whole_graph_reason)
+        if graph.source.num_features != self.in_channels:
+            raise InvalidGraphError(
+                f"expected node features of shape (N, {self.in_channels}), got {graph.source.num_features} columns"
+            )
+        outputs: list[Tensor] = []
+        h = None
+        for position, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
+            width = self.widths[position + 1]
+            h = graph.map(
+                partial(self.layer, position), h, out_channels=width, width=4 * width, neighbours=layer.reads_edges
+            )
+            outputs = [h] if self.jumping == "last" else [*outputs, h]
+        if len(outputs) == 1:
+            return outputs[0]
+        result = graph.output(self.out_channels)
+        for rows in graph.ranges(4 * (sum(self.widths[1:]) + self.out_channels)):
+            result[rows] = self.combine([out[rows] for out in outputs])
+        return result
 
     def layer(self, position: int, h: Tensor, data: Data) -> Tensor:
         """One layer with its dropout, skip connection, normalisation and activation: (N, in) to (N, out)."""

@@ -66,7 +66,8 @@ def _vote(
         if leave_out_self:
             similarity[np.arange(len(block)), start + np.arange(len(block))] = -np.inf
         nearest = _largest(similarity, max(ks))  # (B, k)
-        weight = 1.0 + 1e-6 * np.take_along_axis(similarity, nearest, axis=1)  # decides between equal votes only
+        closest = np.take_along_axis(similarity, nearest, axis=1).astype(np.float64)
+        weight = 1.0 + 1e-6 * closest  # decides between equal votes only
         for i, k in enumerate(ks):
             votes = np.zeros((len(block), len(classes)))
             np.add.at(votes, (np.arange(len(block))[:, None], encoded[nearest[:, :k]]), weight[:, :k])

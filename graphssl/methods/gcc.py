@@ -49,10 +49,9 @@ class Structures:
     @classmethod
     def of(cls, found: Subgraphs, channels: int) -> Structures:
         """Of subgraphs with their seeds first; the eigenvectors are computed here."""
-        batch = torch.repeat_interleave(torch.arange(found.ptr.numel() - 1, device=found.ptr.device), found.ptr.diff())
         position = positional_embeddings(found.edge_index, found.ptr, channels)
         # Both directions are there: with targets in order, the encoder has nothing to sort.
-        return cls(found.edge_index.flip(0), batch, position, found.ptr[:-1])
+        return cls(found.edge_index.flip(0), found.batch, position, found.ptr[:-1])
 
     def to(self, device: torch.device) -> Structures:
         """The same on another device."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import util
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -112,7 +115,18 @@ def _missing(tier: str) -> str:
 def _triton_missing(interpreted: bool) -> str:
     if util.find_spec("triton") is None:
         return "triton is not installed"
-    return "" if interpreted or torch.cuda.is_available() else "torch sees no CUDA device"
+    if interpreted:
+        return ""
+    return _no_compiler() if torch.cuda.is_available() else "torch sees no CUDA device"
+
+
+def _no_compiler() -> str:
+    """Triton compiles what loads its kernels, in C, when the first one is launched."""
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "triton needs a C compiler, and there is neither gcc nor clang"
+    if not Path(sysconfig.get_paths()["include"], "Python.h").is_file():
+        return "triton needs Python.h, and the headers of Python are not installed"
+    return ""
 
 
 def _interpreted() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any, SupportsIndex
 
+import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError
@@ -32,5 +33,5 @@ def outside(index: Tensor, size: int) -> int | None:
     """An entry that is not in [0, size), the negative one first; None if all are inside."""
     if index.numel() == 0:
         return None
-    low, high = (int(bound) for bound in index.aminmax())
+    low, high = torch.stack(index.aminmax()).tolist()  # on a GPU they are waited for once
     return low if low < 0 else high if high >= size else None

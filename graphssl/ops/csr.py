@@ -173,10 +173,10 @@ class CSR:
         """
         if self.weight is None:
             return None
-        if self.device.type == "cpu":
-            sums = empty_mapped(self.num_edges, dtype=torch.float64, memory_bytes=DEFAULT_MEMORY)
-        else:
-            sums = torch.empty(self.num_edges, dtype=torch.float64, device=self.device)
+        if self.device.type != "cpu":  # added in the same order there, for the same bits
+            sums = self.to("cpu").cumulative
+            return None if sums is None else sums.to(self.device)
+        sums = empty_mapped(self.num_edges, dtype=torch.float64, memory_bytes=DEFAULT_MEMORY)
         for nodes in node_ranges(self.ptr, BLOCK):
             ptr = self.ptr[nodes.start : nodes.stop + 1]
             first, last = int(ptr[0]), int(ptr[-1])
@@ -186,7 +186,7 @@ class CSR:
     @cached_property
     def is_symmetric(self) -> bool:
         """Is there an entry (v, u) for each entry (u, v)?"""
-        if backend.choose("random_walks", self.neighbour) == "cpp":
+        if backend.choose("subgraphs", self.neighbour) == "cpp":
             found = torch.empty(1, dtype=torch.int64)
             native.call("is_symmetric", self.ptr, self.neighbour, self.num_nodes, self.ptr.clone(), found)
             return bool(found)

@@ -28,20 +28,19 @@ class PReLU(nn.PReLU):
 
     def forward(self, input: Tensor) -> Tensor:
         """Any shape to the same shape."""
-        if input.device.type != "cpu" or input.dtype != self.weight.dtype:
-            return super().forward(input)
-        value = slope_to_use(self.weight)
+        value = slope_to_use(self.weight) if input.dtype == self.weight.dtype else None
         return super().forward(input) if value is None else _PReLU.apply(input, self.weight, value)
 
 
 def slope_to_use(slope: Tensor | float | None) -> float | None:
     """The slope as a number; None if a result would not tell its argument, or nobody may ask now.
 
-    It does not where the slope is negative, nor where it is learnt and (nearly) 0.
+    It does not where the slope is negative, nor where it is learnt and (nearly) 0. On a GPU a learnt one would have to
+    be waited for.
     """
     if not isinstance(slope, Tensor):
         return None if slope is not None and slope < 0 else slope or 0.0
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or slope.device.type != "cpu":
         return None
     value = slope.item()
     return value if value >= _SMALLEST_SLOPE else None

@@ -8,17 +8,22 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError, unknown_name
 
-__all__ = ["call", "has_kernel", "instruction_set", "instruction_sets", "threads", "use_instruction_set", "why_missing"]
+__all__ = [
+    "call", "has_kernel", "instruction_set", "instruction_sets", "room", "threads", "use_instruction_set",
+    "why_missing",
+]  # fmt: skip
+
+T = TypeVar("T")
 
 _FILE = Path(__file__).parent / "cpp" / "kernels.so"
-_INTERFACE = 4  # of cpp/cpu.cpp: a library from other sources would read its arguments wrongly
+_INTERFACE = 5  # of cpp/cpu.cpp: a library from other sources would read its arguments wrongly
 _LEVELS = ("base", "avx2", "avx512", "avx512_bf16", "amx_bf16")
 _chosen: list[str] = []  # by use_instruction_set, the last one counts
 
@@ -116,6 +121,15 @@ def call(name: str, *args: Tensor | float | None) -> None:
     status = function(*map(_argument, args))
     if status != 0:
         raise ConfigurationError(f"the C++ kernel {name!r} failed with status {status}: is there enough memory?")
+
+
+def room(name: str, handle: int, make: Callable[[], T]) -> T:
+    """Tensors for a result that the kernel ``name`` holds; where there is no room, its memory is given back."""
+    try:
+        return make()
+    except BaseException:
+        call(f"{name}_free", handle)
+        raise
 
 
 def _argument(value: Any) -> Any:

@@ -156,10 +156,14 @@ def _by_kernel(
         torch.tensor(fanouts, dtype=torch.int64), hops, replace, disjoint, totals, native.threads(),
     )  # fmt: skip
     handle, nodes, edges, *counts = totals.tolist()
-    node, row, col, entry = seeds.new_empty(nodes), *seeds.new_empty(3, edges)
-    tree = torch.empty_like(node) if disjoint else None
-    edge = entry if csr.edge is None else torch.empty_like(entry)
-    native.call("sample_neighbours_take", handle, csr.edge, node, tree, row, col, entry, edge)
+
+    def make() -> tuple[Tensor, Tensor | None, Tensor, Tensor, Tensor, Tensor]:
+        row, col, entry = (seeds.new_empty(edges) for _ in range(3))
+        tree = seeds.new_empty(nodes) if disjoint else None
+        return seeds.new_empty(nodes), tree, row, col, entry, entry if csr.edge is None else seeds.new_empty(edges)
+
+    node, tree, row, col, entry, edge = found = native.room("sample_neighbours", handle, make)
+    native.call("sample_neighbours_take", handle, csr.edge, *found)
     return SampledNeighbours(node, row, col, entry, edge, tree, counts[: hops + 1], counts[hops + 1 :])
 
 

@@ -39,7 +39,7 @@ def stream_keys(key: int | Tensor, streams: Tensor, owner: Tensor | None = None)
     With owners, int64 as many as streams, they are streams of ``key[owner]``.
     """
     if not isinstance(key, Tensor):
-        key = torch.tensor(_signed(whole_number("seed", key)), device=streams.device)
+        key = torch.tensor(_signed(whole_number("seed", key)))
     mixed = mix64(key + _STEP)
     return mix64((mixed if owner is None else mixed.index_select(0, owner)) + streams * _STEP)
 

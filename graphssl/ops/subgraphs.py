@@ -181,7 +181,8 @@ def _list_subgraphs(
     ptr: Tensor, neighbour: Tensor, edge: Tensor | None, node: Tensor, node_ptr: Tensor, symmetric: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     if backend.choose("subgraphs", neighbour) == "cpp":
-        return _kernel("list_subgraphs", edge, ptr, neighbour, node, node_ptr, node_ptr.size(0) - 1, symmetric)
+        count = node_ptr.size(0) - 1
+        return _kernel("list_subgraphs", count, edge, ptr, neighbour, node, node_ptr, count, symmetric)
     return _lists(ptr, neighbour, edge, node, node_ptr, symmetric)
 
 
@@ -191,8 +192,8 @@ def _walk_subgraphs(
     length: int, restart: float, symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     if backend.choose("subgraphs", neighbour) == "cpp":
-        sizes = seeds.size(0), length, float(restart), symmetric
-        return _kernel("walk_subgraphs", edge, ptr, neighbour, cumulative, seeds, keys, *sizes)
+        count, settings = seeds.size(0), (length, float(restart), symmetric)
+        return _kernel("walk_subgraphs", count, edge, ptr, neighbour, cumulative, seeds, keys, count, *settings)
     trace = torch.ops.graphssl.random_walks(ptr, neighbour, cumulative, seeds, keys, length, restart, 1.0, 1.0)
     node_ptr = torch.arange(seeds.size(0) + 1, device=ptr.device) * (length + 1)
     return _lists(ptr, neighbour, edge, trace.reshape(-1), node_ptr, symmetric)
@@ -204,7 +205,8 @@ def _ego_nets(
     symmetric: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     if backend.choose("subgraphs", neighbour) == "cpp":
-        return _kernel("ego_subgraphs", edge, ptr, neighbour, seeds, keys, seeds.size(0), hops, most, symmetric)
+        count = seeds.size(0)
+        return _kernel("ego_subgraphs", count, edge, ptr, neighbour, seeds, keys, count, hops, most, symmetric)
     return _lists(ptr, neighbour, edge, *egos_torch(ptr, neighbour, seeds, keys, hops, most), symmetric)
 
 
@@ -232,17 +234,12 @@ _walk_subgraphs.register_fake(
 _ego_nets.register_fake(lambda ptr, neighbour, edge, seeds, keys, *options: _fake(seeds.size(0) + 1, ptr))
 
 
-def _kernel(name: str, edge: Tensor | None, *args: Tensor | int | float | None) -> _Parts:
+def _kernel(name: str, count: int, edge: Tensor | None, *args: Tensor | int | float | None) -> _Parts:
     """Build in the kernel's memory, then copy into tensors: how large they are is known only then."""
     totals = torch.empty(3, dtype=torch.int64)
     native.call(name, *args, native.threads(), totals)
     handle, nodes, edges = totals.tolist()
-    count: int = next(arg for arg in args if isinstance(arg, int))  # the first whole number
-    try:
-        shapes: list[tuple[int, ...]] = [(nodes,), (count + 1,), (2, edges), (edges,), (count + 1,)]
-        found = tuple(torch.empty(shape, dtype=torch.int64) for shape in shapes)
-    except BaseException:
-        native.call("subgraphs_free", handle)
-        raise
+    shapes = (nodes,), (count + 1,), (2, edges), (edges,), (count + 1,)
+    found = native.room("subgraphs", handle, lambda: tuple(torch.empty(shape, dtype=torch.int64) for shape in shapes))
     native.call("subgraphs_take", handle, edge, *found, edges, native.threads())
     return found  # type: ignore[return-value]

@@ -39,7 +39,7 @@ class Loader:
     prefetch : int
         Batches made ahead; 0 makes each when it is asked for.
     workers : int
-        Threads that make them.
+        Threads that make them; at least as many batches are made ahead.
     pin_memory : bool
         Put batches into page-locked memory, from which they reach a GPU faster and meanwhile.
     """
@@ -62,7 +62,7 @@ class Loader:
         self.seed = whole_number("seed", seed)
         self.prefetch, self.workers = whole_number("prefetch", prefetch, 0), whole_number("workers", workers, 1)
         self.pin_memory = pin_memory
-        self.epochs = 0
+        self.epochs, self._ready = 0, False
 
     def make(self, items: Tensor, key: int) -> Data:
         """The batch of these items, (B,) int64; ``key`` is the epoch's: the seed of the streams ``items``."""
@@ -90,11 +90,14 @@ class Loader:
 
     def _ahead(self, blocks: tuple[Tensor, ...], key: int) -> Iterator[Data]:
         waiting: deque[Future[Data]] = deque()
+        ahead = max(self.prefetch, self.workers)  # while one is used, each thread makes another
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="graphssl-loader")
         try:
             for items in blocks:
                 waiting.append(pool.submit(self._finished, items, key))
-                if len(waiting) > self.prefetch:
+                if not self._ready:  # what the first batch builds for all of them is built once
+                    self._ready = waiting[0].exception() is None
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

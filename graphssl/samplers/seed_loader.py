@@ -62,8 +62,9 @@ class SeedLoader(Loader):
         if not parts:
             raise InvalidGraphError("expected at least one graph, got an empty list")
         self.csr = union([graph_source(part).topology("out").undirected for part in parts])
-        degree = self.csr.ptr.diff().double()
-        self.odds = torch.where(degree > 0, degree.pow(power), 0.0).cumsum(0)
+        degree = self.csr.ptr.cpu().diff().double()
+        odds = torch.where(degree > 0, degree.pow(power), 0.0)
+        self.odds = odds.cumsum(0).to(self.csr.device)  # added in the same order everywhere
         if not self.csr.num_edges:
             raise InvalidGraphError("expected a graph with edges: none has a neighbourhood to sample")
         if not (math.isfinite(power) and 0 < float(self.odds[-1]) < math.inf):
@@ -85,7 +86,7 @@ def union(parts: list[CSR]) -> CSR:
     """The graphs side by side, as one."""
     if len(parts) == 1:
         return parts[0]
-    ptr, neighbour, nodes, edges = [torch.zeros(1, dtype=torch.int64)], [], 0, 0
+    ptr, neighbour, nodes, edges = [parts[0].ptr.new_zeros(1)], [], 0, 0
     for part in parts:
         ptr.append(part.ptr[1:] + edges)
         neighbour.append(part.neighbour + nodes)

@@ -125,7 +125,7 @@ def to_batch(source: Any, found: Subgraphs, *, attributes: bool = True) -> Batch
     rows, edges = {**rows, "n_id": found.node}, {**edges, "e_id": found.edge}
     batch: Any = Batch(edge_index=found.edge_index, **rows, **edges)
     graphs = sizes.numel()
-    batch.batch = torch.repeat_interleave(torch.arange(graphs, device=sizes.device), sizes)
+    batch.batch = found.batch
     batch.ptr = found.ptr
     zeros = torch.zeros(graphs, dtype=torch.int64)
     node_ptr, edge_ptr = found.ptr.cpu(), found.edge_ptr.cpu()

@@ -114,7 +114,7 @@ class WalkLoader(Loader):
         away, toward = _strengths(self.csr)
         self.leaves = away > 0
         self.starts = self.leaves.nonzero().squeeze(1)
-        self.odds = (away + toward).pow(0.75).cumsum(0)
+        self.odds = (away + toward).pow(0.75).cpu().cumsum(0).to(away.device)  # added in the same order everywhere
         if not self.starts.numel():
             raise InvalidGraphError("expected a graph with edges (of weight above 0): none can be walked along")
         count = self.starts.numel() * walks_per_node
@@ -136,7 +136,8 @@ class WalkLoader(Loader):
 
 def _strengths(csr: CSR) -> tuple[Tensor, Tensor]:
     """Weights of the edges from each node, and to it, float64 (N,)."""
-    toward = torch.bincount(csr.neighbour, csr.weight, minlength=csr.num_nodes).double()
+    weight = None if csr.weight is None else csr.weight.double()
+    toward = torch.bincount(csr.neighbour, weight, minlength=csr.num_nodes).double()
     if csr.cumulative is None:
         return csr.ptr.diff().double(), toward
     total = torch.cat([csr.cumulative, csr.cumulative.new_zeros(1)])[csr.ptr[1:] - 1]  # -1 reads the zero

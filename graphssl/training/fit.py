@@ -15,7 +15,7 @@ from torch import nn
 from torch_geometric.data import Data
 
 from graphssl.data import check_graph, graph_source, resolve_features, with_features
-from graphssl.encoders.blockwise import whole_graph_reason
+from graphssl.encoders.base import whole_graph_reason
 from graphssl.errors import ConfigurationError, unknown_name
 from graphssl.method import Method, Recipe, create_method, method_options, method_recipes
 from graphssl.registry import METHODS

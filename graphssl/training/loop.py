@@ -20,7 +20,7 @@ from torch_geometric.data import Data
 from graphssl.data import NodeBlocks, check_graph
 from graphssl.data.blocks import DEFAULT_MEMORY
 from graphssl.data.source import describe_graph
-from graphssl.encoders.blockwise import whole_graph_reason
+from graphssl.encoders.base import whole_graph_reason
 from graphssl.errors import ConfigurationError, InvalidGraphError, NonFiniteLossError
 from graphssl.method import Method, seeded
 from graphssl.training.allocator import keep_memory

@@ -9,10 +9,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphssl.data import graph_of_node, num_graphs
-from graphssl.ops import segment_reduce
+from graphssl.ops import remember, segment_reduce
 from graphssl.registry import VIEWS
 from graphssl.views._degrees import thin_degrees
-from graphssl.views._remember import remembered
 from graphssl.views.base import check_probability, edge_index_of, features_of, random_uniform, zero_where
 from graphssl.views.centrality import Centrality, check_centrality, node_centrality, structure_of
 from graphssl.views.subset import copy_graph, take_edges
@@ -69,9 +68,8 @@ class AdaptiveDropEdges:
 
     def probabilities(self, data: Data) -> Tensor:
         """The probability of each edge to be dropped, (E,) float64."""
-        weights = remembered(
-            structure_of(data), ("edge weights", self.centrality), lambda: _edge_weights(data, self.centrality)
-        )
+        key = "edge weights", self.centrality
+        weights = remember(lambda *_: _edge_weights(data, self.centrality), *structure_of(data), key=key)
         return (weights * self.p).clamp(max=self.max_p)
 
 
@@ -120,11 +118,8 @@ class AdaptiveMaskFeatures:
 
     def probabilities(self, data: Data) -> Tensor:
         """The probability of each column to be masked, (F,) float64."""
-        weights = remembered(
-            (features_of(data), *structure_of(data)),
-            ("column weights", self.centrality),
-            lambda: _column_weights(data, self.centrality),
-        )
+        tensors, key = (features_of(data), *structure_of(data)), ("column weights", self.centrality)
+        weights = remember(lambda *_: _column_weights(data, self.centrality), *tensors, key=key)
         return (weights * self.p).clamp(max=self.max_p)
 
 

@@ -11,8 +11,7 @@ from torch_geometric.data import Data
 
 from graphssl.data import graph_of_node, num_graphs, num_nodes
 from graphssl.errors import ConfigurationError
-from graphssl.ops import segment_reduce
-from graphssl.views._remember import remembered
+from graphssl.ops import remember, segment_reduce
 from graphssl.views.base import edge_index_of
 
 __all__ = ["Centrality", "degree_centrality", "eigenvector_centrality", "node_centrality", "pagerank_centrality"]
@@ -117,7 +116,7 @@ def node_centrality(data: Data, name: Centrality) -> Tensor:
     The result is remembered as long as that tensor (and ``batch``) lives and is not written to, and dropped with it.
     """
     check_centrality(name)
-    return remembered(structure_of(data), (name, num_nodes(data)), lambda: _CENTRALITIES[name](data))
+    return remember(lambda *_: _CENTRALITIES[name](data), *structure_of(data), key=(name, num_nodes(data)))
 
 
 def structure_of(data: Data) -> tuple[Tensor, ...]:

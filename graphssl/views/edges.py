@@ -9,9 +9,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphssl.data import graph_of_node, num_graphs
+from graphssl.ops import remember
 from graphssl.registry import VIEWS
 from graphssl.views._degrees import extend_degrees, thin_degrees
-from graphssl.views._remember import remembered
 from graphssl.views.base import (
     check_generator,
     check_probability,
@@ -145,7 +145,7 @@ def kept_edges(data: Data, p: float | Tensor, *, undirected: bool, generator: to
     # One random number per pair of nodes.
     assert data.edge_index is not None
     check_generator(generator, edge_index.device)
-    pair = remembered((data.edge_index,), "pairs", lambda: _pair_of_edge(edge_index))
+    pair = remember(lambda *_: _pair_of_edge(edge_index), data.edge_index, key="pairs")
     uniform = random_uniform(int(pair.max()) + 1 if pair.numel() else 0, device=pair.device, generator=generator)
     return uniform[pair] >= p
 

@@ -100,12 +100,12 @@ def test_rows(reduce, product):
 def test_walks(weighted):
     pointers = ("ptr_ptr", "seed_ptr", "key_ptr", "out_ptr")
     types = dict.fromkeys(pointers, "*i64") | dict(neighbour_ptr="*i32", restart_ptr="*fp64", count="i32", length="i32")
-    constants = dict(WEIGHTED=weighted, RESTART=True, BLOCK=64)
+    constants = dict(WEIGHTED=weighted, RESTART=True, BLOCK=32)
     if weighted:
         types["cumulative_ptr"] = "*fp64"
     else:
         constants["cumulative_ptr"] = None
-    compiled = build(walks.walk_kernel, types, constants, dict(num_warps=2))
+    compiled = build(walks.walk_kernel, types, constants, dict(num_warps=1))
     assert stack_bytes(compiled) == 0
 
 

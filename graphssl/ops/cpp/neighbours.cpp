@@ -227,6 +227,11 @@ EXPORT(sample_neighbours)(const int64_t* ptr, const int32_t* neighbour, const fl
     return !done;
 }
 
+EXPORT(sample_neighbours_free)(int64_t handle) {
+    release(reinterpret_cast<Sample*>(intptr_t(handle)));
+    return 0;
+}
+
 // Copy a sample into arrays of its totals' sizes and free it; ids: the graph's edge of each entry, null: the entry.
 EXPORT(sample_neighbours_take)(int64_t handle, const int64_t* ids, int64_t* node, int64_t* tree, int64_t* row,
                                int64_t* col, int64_t* entry, int64_t* edge) {

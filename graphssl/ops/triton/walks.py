@@ -11,7 +11,7 @@ from graphssl.ops.triton.stream import below, uniform
 
 __all__ = ["random_walks"]
 
-_BLOCK = 64  # walks of a program: few, since each waits for memory at every move
+_BLOCK = 32  # walks of a program, one a thread: few, since each waits for memory at every move
 
 
 def random_walks(
@@ -33,16 +33,16 @@ def random_walks(
     """
     out = seeds.new_empty(seeds.size(0), length + 1)
     if seeds.numel():
-        chance = torch.tensor([restart], dtype=torch.float64, device=seeds.device)  # a scalar would become float32
+        chance = torch.full((1,), restart, dtype=torch.float64, device=seeds.device)  # a scalar would become float32
         with torch.cuda.device_of(seeds):
             walk_kernel[(triton.cdiv(seeds.size(0), _BLOCK),)](
                 ptr, neighbour, cumulative, seeds, keys, out, chance, seeds.size(0), length,
-                WEIGHTED=cumulative is not None, RESTART=restart > 0, BLOCK=_BLOCK, num_warps=2,
+                WEIGHTED=cumulative is not None, RESTART=restart > 0, BLOCK=_BLOCK, num_warps=1,
             )  # fmt: skip
     return out
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count", "length"])
 def walk_kernel(
     ptr_ptr: tl.tensor, neighbour_ptr: tl.tensor, cumulative_ptr: tl.tensor, seed_ptr: tl.tensor, key_ptr: tl.tensor,
     out_ptr: tl.tensor, restart_ptr: tl.tensor, count: tl.tensor, length: tl.tensor,
