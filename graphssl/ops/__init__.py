@@ -2,6 +2,7 @@
 
 from graphssl.ops.adjacency import Adjacency, check_edges, gcn_degree, normalized_adjacency, sparse_operator
 from graphssl.ops.contrast import cross_logsumexp, self_logsumexp
+from graphssl.ops.diffusion import heat_push, ppr_push
 from graphssl.ops.features import derive_features, is_constant, project
 from graphssl.ops.leaky import PReLU
 from graphssl.ops.memory import forget, remember
@@ -25,12 +26,14 @@ __all__ = [
     "ego_nets",
     "forget",
     "gcn_degree",
+    "heat_push",
     "induced_subgraphs",
     "is_constant",
     "negative_edges",
     "negative_targets",
     "normalized_adjacency",
     "positional_embeddings",
+    "ppr_push",
     "project",
     "propagate",
     "random_walks",

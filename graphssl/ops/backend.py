@@ -25,18 +25,22 @@ TIERS = ("torch", "cpp", "triton")
 
 @dataclass(frozen=True)
 class _Op:
-    """The dtypes that a tier's kernel takes; a tier without an entry has no kernel."""
+    """The dtypes that a tier's kernel takes; a tier without an entry has no kernel.
+
+    ``capabilities``: the GPUs that its Triton kernel is for, as major numbers of compute capability; with none, all.
+    """
 
     kernels: dict[str, frozenset[torch.dtype]]
+    capabilities: tuple[int, ...] = ()
 
 
 _OPS: dict[str, _Op] = {}
 _used: list[str] = []  # by use(), the last one counts
 
 
-def declare(op: str, **tiers: frozenset[torch.dtype] | set[torch.dtype]) -> None:
-    """Say which tiers beside torch have a kernel for ``op``, and for which dtypes."""
-    _OPS[op] = _Op({tier: frozenset(dtypes) for tier, dtypes in tiers.items()})
+def declare(op: str, *, capabilities: tuple[int, ...] = (), **tiers: frozenset[torch.dtype] | set[torch.dtype]) -> None:
+    """Say which tiers beside torch have a kernel for ``op``, for which dtypes, and on which GPUs."""
+    _OPS[op] = _Op({tier: frozenset(dtypes) for tier, dtypes in tiers.items()}, capabilities)
 
 
 def ops() -> tuple[str, ...]:
@@ -69,7 +73,7 @@ def _choose(op: str, device: str, dtype: torch.dtype, wanted: str | None) -> str
             f"the tier {wanted!r} was asked for, but {reason}: use torch, or leave the choice open"
         )
     tier = wanted or ("cpp" if device == "cpu" else "triton")
-    if dtype not in kernels.get(tier, frozenset()) or _missing(tier):
+    if dtype not in kernels.get(tier, frozenset()) or _missing(tier) or _unfit(tier, op):
         return "torch"
     fits = device == "cpu" if tier == "cpp" else device == "cuda" or (device == "cpu" and _interpreted())
     return tier if fits else "torch"
@@ -129,6 +133,23 @@ def _no_compiler() -> str:
     return ""
 
 
+def _unfit(tier: str, op: str) -> str:
+    """Why a kernel is not for this GPU; empty when it is."""
+    wanted = _OPS[op].capabilities
+    if tier != "triton" or not wanted or _interpreted():
+        return ""
+    major, minor = _capability()
+    if major in wanted:
+        return ""
+    made_for = " and ".join(f"{number}.x" for number in wanted)
+    return f"the triton kernel is for GPUs of compute capability {made_for}, this one has {major}.{minor}"
+
+
+@functools.cache
+def _capability() -> tuple[int, int]:
+    return torch.cuda.get_device_capability()
+
+
 def _interpreted() -> bool:
     """Triton's interpreter runs its kernels on the CPU, slowly: for tests."""
     return os.environ.get("TRITON_INTERPRET") == "1"
@@ -155,6 +176,6 @@ def report() -> list[dict[str, str]]:
             elif fast not in _OPS[op].kernels:
                 reason = f"torch was not slower: no {fast} kernel"
             else:
-                reason = _missing(fast) or f"the {fast} kernel is for other dtypes"
+                reason = _missing(fast) or _unfit(fast, op) or f"the {fast} kernel is for other dtypes"
             rows.append({"op": op, "device": device, "tier": tier, "reason": reason})
     return rows

@@ -49,6 +49,37 @@ def test_the_report_names_every_op_for_both_devices():
     assert all(row["tier"] in backend.TIERS and row["reason"] for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("compiler", "capability", "tier", "reason"),
+    [
+        ("/usr/bin/cc", (9, 0), "triton", "Triton kernel"),
+        ("/usr/bin/cc", (8, 0), "torch", "compute capability 9.x and 10.x, this one has 8.0"),
+        ("", (9, 0), "torch", "C compiler"),
+    ],
+)
+def test_a_gpu_gets_the_kernels_that_it_can_run(monkeypatch, compiler, capability, tier, reason):
+    """As told for a machine with a GPU: kernels of contrast need a large one, and Triton a compiler."""
+    for name in ("GRAPHSSL_BACKEND", "TRITON_INTERPRET", "CC"):
+        monkeypatch.delenv(name, raising=False)
+    if compiler:
+        monkeypatch.setenv("CC", compiler)
+    monkeypatch.setattr(backend.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(backend.shutil, "which", lambda name: None)
+    monkeypatch.setattr(backend.Path, "is_file", lambda path: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    backend._triton_missing.cache_clear()
+    backend._capability.cache_clear()
+    try:
+        rows = {row["op"]: row for row in backend.report() if row["device"] == "cuda"}
+    finally:
+        backend._triton_missing.cache_clear()
+        backend._capability.cache_clear()
+    assert rows["self_logsumexp"]["tier"] == tier
+    assert reason in rows["self_logsumexp"]["reason"]
+    assert rows["segment_reduce"]["tier"] == ("triton" if compiler else "torch")  # it needs no shared memory
+
+
 @needs_cpp
 def test_the_report_tells_what_computes(monkeypatch):
     monkeypatch.delenv("GRAPHSSL_BACKEND", raising=False)
