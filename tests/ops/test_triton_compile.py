@@ -61,17 +61,30 @@ def stack_bytes(compiled):
         (True, 2, 2, 256),
         (False, 3, 3, 256),
         (True, 3, 3, 256),
+        (False, 1, 1, 16),
+        (True, 3, 3, 64),
+        (True, 1, 2, 384),
     ],
 )
 def test_contrast(backward, score_parts, parts, dims):
+    check_contrast(backward, score_parts, parts, dims)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("skip", ["none", "self"])
+def test_contrast_with_a_running_maximum_and_other_pairs(backward, skip):
+    check_contrast(backward, 3, 3, 128, skip=skip, fixed=False)
+
+
+def check_contrast(backward, score_parts, parts, dims, *, skip="self and partner", fixed=True):
     shape = tiles.shape_for(dims, score_parts, parts, backward=backward)
-    constants = dict(SKIP="self and partner", P=dims, PARTS=parts)
+    constants = dict(SKIP=skip, P=dims, PARTS=parts)
     types = dict(x_ptr="*bf16", y_ptr="*bf16", out_ptr="*fp32", coefficient="fp32", **COUNTS)
     if backward:
         constants |= dict(BLOCK_OUT=shape.out, SCORE_PARTS=score_parts)
         types |= dict.fromkeys(("lse_x_ptr", "lse_y_ptr", "grad_x_ptr", "grad_y_ptr"), "*fp32") | {"scale": "fp32"}
     else:
-        constants["FIXED"] = True
+        constants["FIXED"] = fixed
         types["shift"] = "fp32"
     options = shape.options()
     constants |= {name: options.pop(name) for name in ("BLOCK_A", "BLOCK_C", "BLOCK_P")}
