@@ -1,7 +1,10 @@
-"""Fill docs/speed.md from the committed measurements, and draw its plots: python docs/build_speed.py
+"""Fill docs/speed.md and docs/kernels.md from the committed measurements, and draw their plots.
 
-Every file of ``benchmarks/results/speed`` is shown; nothing is typed by hand. A section holds the files
-named after it (``contrast``, ``contrast_large``); sections follow ``LEADS``, and a file without a lead comes last.
+    python docs/build_speed.py
+
+Every file of ``benchmarks/results/speed`` is shown on one of the two pages; nothing is typed by hand. A section holds
+the files named after it (``contrast``, ``contrast_large``); sections follow ``LEADS``, and a file without a lead comes
+last. What whole steps cost is on the first page (``FIRST``), single kernels are on the second.
 """
 
 from __future__ import annotations
@@ -34,8 +37,8 @@ LEADS = {
         "GRACE training step",
         "The whole step (views, encoder, projector, loss, backward, Adam) with the recipe for PubMed; the dense form "
         "differs in its loss alone. In plain float32 the multiplications alone that a form without N x N matrices "
-        "needs ([below](#contrast-of-all-pairs), `the products alone`) take most of what five times as fast would "
-        "leave for the whole step; `high` and `bfloat16` are how it goes faster.",
+        "needs (`the products alone` of [the next section](#contrast-of-all-pairs)) take most of what five times as "
+        "fast would leave for the whole step; `high` and `bfloat16` are how it goes faster.",
     ),
     "contrast": (
         "Contrast of all pairs",
@@ -47,7 +50,7 @@ LEADS = {
         "Sparse product",
         "Messages of a GCN layer: the normalised adjacency times the codes of the nodes. Where these no longer fit "
         "into caches an entry takes three times as long (a new result each time included); DGI and GGD, which do "
-        "little else, grow faster than their edges in the upper decade of [growth](#growth-with-the-graph). "
+        "little else, grow faster than their edges in the upper decade of [growth](speed.md#growth-with-the-graph). "
         "The rows `build` are the adjacency and its transpose "
         "from new edges, as views that drop edges need them at every step; PyG's `gcn_norm` weighs the edges and sorts "
         "nothing.",
@@ -118,8 +121,28 @@ LEADS = {
         "device.",
     ),
 }
+#: Sections of the first page, in its order.
+FIRST = ("growth", "large", "dgi_step", "grace_epoch", "contrast")
+#: What the first table holds: title, file, what tells its rows, the usual way (if any) and ours.
+GLANCE: tuple[tuple[str, str, Row, str | None, str], ...] = (
+    ("DGI, a training step, Cora", "dgi_step", {"data": "cora"}, "PyG DeepGraphInfomax", "graphssl, cpp"),
+    ("DGI, a training step, PubMed", "dgi_step", {"data": "pubmed"}, "PyG DeepGraphInfomax", "graphssl, cpp"),
+    ("GRACE, a training step, PubMed", "grace_epoch", {}, "dense, autograd", "graphssl, cpp"),
+    ("the same, `precision='high'`", "grace_epoch", {}, "dense, autograd", "graphssl, cpp, high"),
+    ("the same, `precision='bfloat16'`", "grace_epoch", {}, "dense, autograd", "graphssl, cpp, bfloat16"),
+    ("GRACE's loss and gradient, 169,343 nodes", "contrast_large", {}, None, "cpp"),
+    ("the same, `precision='bfloat16'`", "contrast_large", {}, None, "cpp, bfloat16"),
+    ("16 batches of 1,024 seeds, 10 and 10 neighbours, features", "neighbours_peer", {"path": "loader [10, 10]"},
+     "torch-sparse", "cpp"),
+    ("the same, 15, 10 and 5 neighbours", "neighbours_peer", {"path": "loader [15, 10, 5]"}, "torch-sparse", "cpp"),
+    ("1,024 subgraphs of 64 moves", "walks", {"path": "subgraphs, 64 steps"}, "torch", "cpp"),
+    ("140 logistic regressions, PubMed", "logistic", {"data": "pubmed"}, "scikit-learn", "graphssl"),
+    ("personalised PageRank, 64 entries a node, 169,343 nodes", "ppr", {"path": "arxiv", "threads": 1}, None, "ppr"),
+)  # fmt: skip
 MEASURED = {"seconds": "median", "min": "", "max": "", "repeats": "", "ratio": "times as fast", "bytes": "peak memory"}
 HIDDEN = {"commit"}
+PAGES = ("speed.md", "kernels.md")
+NOTHING = "No measurements are committed yet."
 PLOTTED = ("contrast", "growth", "large")  # where N is the only thing that differs between the rows of a variant
 
 
@@ -169,7 +192,9 @@ def cell(key: str, row: Row) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.1e}" if 0 < value < 1e-3 else f"{value:.4g}"
+    return str(value)
 
 
 def rows_tables(rows: list[Row]) -> str:
@@ -179,13 +204,34 @@ def rows_tables(rows: list[Row]) -> str:
 
 
 def _table(rows: list[Row]) -> str:
-    """A column that no row fills is left out, and the path where it is the same in all."""
+    """A column that no row fills is left out; what is the same in all rows stands above the table, but for the path."""
     keys = dict.fromkeys(key for row in rows for key in row if row[key] is not None)
-    hidden = {*HIDDEN, "path"} if len({row.get("path") for row in rows}) == 1 else HIDDEN
-    labels = [key for key in keys if key not in MEASURED and key not in hidden]
+    labels = [key for key in keys if key not in MEASURED and key not in HIDDEN]
+    same = [key for key in labels if len(rows) > 1 and len({str(row.get(key)) for row in rows}) == 1]
+    labels = [key for key in labels if key not in same]
     values = [key for key, title in MEASURED.items() if title and key in keys]
     header = [*(label.replace("_", " ") for label in labels), *(MEASURED[key] for key in values)]
-    return table(header, [[cell(key, row) for key in (*labels, *values)] for row in rows])
+    shared = ", ".join(f"{key.replace('_', ' ')} {cell(key, rows[0])}" for key in same if key != "path")
+    body = table(header, [[cell(key, row) for key in (*labels, *values)] for row in rows])
+    return f"In all rows: {shared}.\n\n{body}" if shared else body
+
+
+def at_a_glance(found: dict[str, list[Row]]) -> str:
+    """What a few whole things cost beside the usual way; times are medians."""
+    files = {record["name"]: record["rows"] for records in found.values() for record in records}
+    body = []
+    for title, name, what, usual, ours in GLANCE:
+        rows = [row for row in files.get(name, []) if all(row.get(key) == value for key, value in what.items())]
+        by = {row["variant"]: row for row in rows}
+        if ours not in by:
+            continue
+        base, own = by.get(usual or ""), by[ours]
+        cells = [cell("bytes", row) if row else "-" for row in (base, own)]
+        ratio = f"{base['seconds'] / own['seconds']:.1f}" if base else "-"
+        times = [duration(row["seconds"]) if row else "-" for row in (base, own)]
+        body.append([title, usual or "-", times[0], cells[0], times[1], cells[1], ratio])
+    header = ["what", "beside", "its time", "its memory", "graphssl", "memory", "times as fast"]
+    return table(header, body) if body else ""
 
 
 def growth_tables(rows: list[Row]) -> str:
@@ -256,7 +302,7 @@ def made_by(record: Row) -> str:
         "commit " + ", ".join(commit for commit in commits if commit),
         record.get("date"),
     ]
-    return f"```\n{record['command']}\n```\n\n" + textwrap.fill("; ".join(fact for fact in facts if fact) + ".", 120)
+    return f"```\n{record['command']}\n```\n\n" + _filled("; ".join(fact for fact in facts if fact) + ".")
 
 
 def plots(images: Path = IMAGES) -> None:
@@ -281,9 +327,14 @@ def plots(images: Path = IMAGES) -> None:
 TABLES = {"growth": growth_tables, "large": large_tables}
 
 
+def _filled(text: str) -> str:
+    """Lines of 120; a link stays whole."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
 def section(path: str, found: list[Row]) -> str:
     title, lead = LEADS.get(path, (path.replace("_", " ").capitalize(), ""))
-    parts = [f"## {title}", textwrap.fill(lead, 120, break_long_words=False)]
+    parts = [f"## {title}", _filled(lead)]
     for record in found:
         rows = record["rows"]
         if path in PLOTTED and plotted(rows):
@@ -292,14 +343,19 @@ def section(path: str, found: list[Row]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def build(page: str) -> str:
-    """The page with its measurements made anew."""
-    body = "\n\n".join(section(path, found) for path, found in records().items())
-    return replace_part(page, "measurements", body or "No measurements are committed yet.")
+def build(page: str, *, first: bool) -> str:
+    """The first or the second page with its measurements made anew."""
+    found = records()
+    wanted = [path for path in FIRST if path in found] if first else [path for path in found if path not in FIRST]
+    body = "\n\n".join(section(path, found[path]) for path in wanted)
+    if first:
+        page = replace_part(page, "glance", at_a_glance(found) or NOTHING)
+    return replace_part(page, "measurements", body or NOTHING)
 
 
 if __name__ == "__main__":
     matplotlib.use("agg")
     plots()
-    path = DOCS / "speed.md"
-    write(path, build(path.read_text(encoding="utf-8")))
+    for name in PAGES:
+        path = DOCS / name
+        write(path, build(path.read_text(encoding="utf-8"), first=name == PAGES[0]))

@@ -11,7 +11,9 @@ MAY_COME_LATER = ROOT / "benchmarks" / "results"
 
 def links(page):
     text = re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"\]\(([^)\s]+)\)", text)
+    found = re.findall(r"\]\(([^)]*)\)", text)
+    assert all(re.fullmatch(r"\S+", link) for link in found), f"a link with white space: {found}"
+    return found
 
 
 def anchors(page):

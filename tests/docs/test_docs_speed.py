@@ -27,7 +27,11 @@ def results(tmp_path, monkeypatch):
 
 
 def page():
-    return build_speed.build((DOCS / "speed.md").read_text(encoding="utf-8"))
+    """Both pages, one after the other."""
+    return "\n".join(
+        build_speed.build((DOCS / name).read_text(encoding="utf-8"), first=name == "speed.md")
+        for name in build_speed.PAGES
+    )
 
 
 def growing(n, **values):
@@ -36,8 +40,22 @@ def growing(n, **values):
     )
 
 
-def test_the_page_is_up_to_date():
-    assert page() == (DOCS / "speed.md").read_text(encoding="utf-8"), "run python docs/build_speed.py"
+def test_the_pages_are_up_to_date():
+    kept = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in build_speed.PAGES)
+    assert page() == kept, "run python docs/build_speed.py"
+
+
+def test_the_first_table_has_every_row_it_promises():
+    shown = build_speed.at_a_glance(build_speed.records())
+    assert [line for line in build_speed.GLANCE if f"| {line[0]} |" not in shown] == []
+
+
+def test_the_first_table_compares_with_the_usual_way(results):
+    row = dict(path="dgi_step", data="cora", n=2708)
+    results("dgi_step", [{**row, "variant": "PyG DeepGraphInfomax", "seconds": 0.2, "bytes": 1e8},
+                         {**row, "variant": "graphssl, cpp", "seconds": 0.05, "bytes": 2e7}])  # fmt: skip
+    expected = "| DGI, a training step, Cora | PyG DeepGraphInfomax | 200 ms | 100 MB | 50 ms | 20 MB | 4.0 |"
+    assert expected in page()
 
 
 def test_the_page_of_scale_is_up_to_date():
@@ -67,9 +85,9 @@ def test_a_row_is_shown_with_units_and_what_is_missing_as_a_dash(results):
         "sum", [row, dict(path="sum", variant="ours", n=20_000, seconds=2.5e-5, ratio=492.0, bytes=3.2e9, fast=True)]
     )
     shown = page()
-    assert "| variant | n | fast | median | times as fast | peak memory |" in shown
-    assert "| plain | 20,000 | - | 12.3 ms (10 ms to 500 ms) | 1.00 | - |" in shown
-    assert "| ours | 20,000 | yes | 25 µs | 492.00 | 3.2 GB |" in shown
+    assert "In all rows: n 20,000.\n\n| variant | fast | median | times as fast | peak memory |" in shown
+    assert "| plain | - | 12.3 ms (10 ms to 500 ms) | 1.00 | - |" in shown
+    assert "| ours | yes | 25 µs | 492.00 | 3.2 GB |" in shown
     assert "python benchmarks/speed/sum.py" in shown
     assert "A processor; 2 cores; avx2; torch 2.0; 1 thread; commit abc1234; 2026-01-02." in shown
 
@@ -82,7 +100,7 @@ def test_files_of_one_path_share_a_section_and_empty_ones_are_left_out(results):
     mixed = [dict(path="cora", variant="LU", seconds=1.0), dict(path="arx", variant="push", seconds=2.0)]
     results("ppr", [*mixed, dict(path="arx", variant="push", share_equal=0.5)])
     shown = page()
-    titles = re.findall(r"^## (.*)$", shown, re.MULTILINE)
+    titles = re.findall(r"^## (.*)$", shown[shown.index("<!-- measurements") :], re.MULTILINE)
     assert titles == ["Contrast of all pairs", "Personalised PageRank", "Unknown thing"]
     assert "| path | variant | median |" in shown, "one file may hold several paths"
     assert "| variant | share equal |" in shown, "rows without a time stand apart"
