@@ -50,6 +50,7 @@ MEANING = {
     "subgraph_ratio": "part of the nodes that the subgraph augmentation keeps",
     "temperature": "τ",
     "precision": "how negatives are multiplied: float32, high or bfloat16",
+    "num_anchors": "how many nodes, drawn at each step, are compared with all; `None`: all of them",
     "p": "return parameter: a walk goes back with odds 1 / p",
     "views": "walks whose codes are averaged into an embedding",
     "walk_length": "moves of a walk",

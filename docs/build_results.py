@@ -1,4 +1,4 @@
-"""Fill the README's tables from the committed results: python docs/build_results.py
+"""Fill the tables of docs/results.md and of the README from the committed results: python docs/build_results.py
 
 Nothing is typed by hand: a figure is in ``benchmarks/results/accuracy/*/summary.json`` or it is not shown.
 """
@@ -6,6 +6,7 @@ Nothing is typed by hand: a figure is in ``benchmarks/results/accuracy/*/summary
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from pages import DOCS, replace_part, table, write
@@ -22,6 +23,7 @@ TITLES = {
     "tu": "TU graphs, 10-fold",
     "encoders": "The same objective on other encoders",
 }
+README = ("public", "tu")
 
 
 def cell(row: dict[str, Any]) -> str:
@@ -60,17 +62,20 @@ def results_table(name: str) -> str:
     return table(["method", "encoder", "seeds", *datasets], body)
 
 
-def build(readme: str) -> str:
-    """The README with its results part made anew."""
+def build(page: str, path: Path) -> str:
+    """The README, or the page of results, with its tables made anew."""
+    names, root = (README, "") if path.name == "README.md" else (TITLES, "../")
     parts = []
-    for name, title in TITLES.items():
+    for name in names:
         if (RESULTS / name / "summary.json").is_file():
-            parts.append(
-                f"**{title}** ([report](benchmarks/results/accuracy/{name}/report.md))\n\n{results_table(name)}"
-            )
-    return replace_part(readme, "results", "\n\n".join(parts) or "No results are committed yet.")
+            report = f"{root}benchmarks/results/accuracy/{name}/report.md"
+            parts.append(f"**{TITLES[name]}** ([report]({report}))\n\n{results_table(name)}")
+    return replace_part(page, "results", "\n\n".join(parts) or "No results are committed yet.")
 
+
+#: Pages with tables.
+PAGES = (ROOT / "README.md", DOCS / "results.md")
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    write(path, build(path.read_text(encoding="utf-8")))
+    for path in PAGES:
+        write(path, build(path.read_text(encoding="utf-8"), path))

@@ -12,10 +12,10 @@ from torch_geometric.data import Data
 
 from graphssl.data import num_features
 from graphssl.encoders import build_encoder
-from graphssl.errors import ConfigurationError
 from graphssl.functional import two_view_info_nce_loss
 from graphssl.heads import Projector
 from graphssl.method import Method, Recipe, register
+from graphssl.ops.checks import whole_number
 from graphssl.views import align_rows, two_edge_and_feature_views
 
 
@@ -68,12 +68,10 @@ class GRACE(Method):
         num_anchors: int | None = None,
     ) -> None:
         super().__init__()
-        if num_anchors is not None and num_anchors < 1:
-            raise ConfigurationError(f"num_anchors must be at least 1, or None for all nodes, got {num_anchors}")
         self.encoder, self.projector = encoder, projector
         self.view1, self.view2 = view1, view2
         self.temperature, self.intra, self.precision = temperature, intra, precision
-        self.num_anchors = num_anchors
+        self.num_anchors = None if num_anchors is None else whole_number("num_anchors", num_anchors, 1)
 
     def loss(self, graph: Data) -> Tensor:
         """InfoNCE between the two views, averaged over both directions, shape ``()``."""

@@ -50,9 +50,10 @@ def test_reference_and_protocols_are_up_to_date():
     assert build_reference.build_evaluation(page) == page, "run python docs/build_reference.py"
 
 
-def test_the_readmes_results_are_those_committed():
-    page = (DOCS.parent / "README.md").read_text(encoding="utf-8")
-    assert build_results.build(page) == page, "run python docs/build_results.py"
+@pytest.mark.parametrize("path", build_results.PAGES, ids=lambda path: path.name)
+def test_the_shown_results_are_those_committed(path):
+    page = path.read_text(encoding="utf-8")
+    assert build_results.build(page, path) == page, "run python docs/build_results.py"
 
 
 def test_there_is_a_diagram_of_every_method():

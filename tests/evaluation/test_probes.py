@@ -138,6 +138,14 @@ def test_neighbours_agree_with_scikit_learn(k):
     assert np.array_equal(prediction.labels, theirs)
 
 
+def test_equal_votes_go_to_the_more_similar_rows():
+    angles = np.array([[0.0], [0.35], [0.45], [3.0]])  # cosines with the first row: 0.94 of class 1, 0.90 of class 0
+    Z = np.concatenate([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    y = np.array([1, 1, 0, 0])
+    split = Split(np.array([1, 2]), np.array([0, 3]), np.array([0, 3]))
+    assert NeighbourProbe(ks=(2,))(Z, hidden(y, split), split, seed=0).labels.tolist() == [1, 0]
+
+
 def test_more_neighbours_than_rows():
     Z, y = blobs(30)
     split = Split(np.array([0, 1]), np.arange(2, 6), np.arange(6, 30))

@@ -11,7 +11,7 @@ from graphssl.critics import CosineCritic
 from graphssl.errors import ConfigurationError
 from graphssl.functional import info_nce_loss, two_view_info_nce_loss
 from graphssl.ops import backend, native
-from graphssl.pairs import two_views
+from graphssl.pairs import Pairs, two_views
 
 MISSING = native.why_missing()
 tiers = pytest.mark.parametrize(
@@ -86,6 +86,57 @@ def test_equals_the_dense_form_in_float32_when_pairs_are_nearly_solved(
         found = with_gradients(two_view_info_nce_loss, z1, z2, temperature=temperature, intra=intra)
     for a, b in zip(found, exact, strict=True):
         assert (a.double() - b).norm() <= 1e-4 * b.norm()  # of a loss of 1e-8 too
+
+
+def dense_of_anchors(z1: Tensor, z2: Tensor, anchors: Tensor, *, temperature: float, intra: bool) -> Tensor:
+    z, pairs = torch.cat([z1, z2]), two_views(len(z1), intra=intra)
+    rows = torch.cat([anchors, anchors + len(z1)])
+    pairs = Pairs(pairs.positive[rows], pairs.negative[rows])
+    return info_nce_loss(CosineCritic()(z[rows], z), pairs, temperature=temperature)
+
+
+@tiers
+@pytest.mark.parametrize("intra", [True, False])
+@pytest.mark.parametrize(("temperature", "count"), [(0.02, 9), (1.0, 1), (0.5, 37)])
+def test_anchors_are_rows_of_the_dense_form(tier: str, intra: bool, temperature: float, count: int) -> None:
+    z1, z2 = views(37)
+    anchors = torch.randperm(37, generator=torch.Generator().manual_seed(1))[:count]
+    options = dict(temperature=temperature, intra=intra)
+    expected = with_gradients(lambda a, b: dense_of_anchors(a, b, anchors, **options), z1, z2)
+    with backend.use(tier):
+        found = with_gradients(two_view_info_nce_loss, z1, z2, anchors=anchors.int(), **options)
+        single = [z.detach().float().requires_grad_() for z in (z1, z2)]
+        in_float32 = with_gradients(two_view_info_nce_loss, *single, anchors=anchors, **options)
+    assert_same(found, expected, rtol=1e-9, atol=1e-12)
+    for a, b in zip(in_float32, expected, strict=True):
+        assert (a.double() - b).norm() <= 1e-4 * b.norm()
+
+
+@pytest.mark.parametrize("intra", [True, False])
+def test_anchors_give_the_loss_of_all_rows_on_average(intra: bool) -> None:
+    z1, z2 = views(12)
+    whole = with_gradients(two_view_info_nce_loss, z1, z2, intra=intra)
+    parts = [
+        with_gradients(two_view_info_nce_loss, z1, z2, intra=intra, anchors=part)
+        for part in torch.randperm(12, generator=torch.Generator().manual_seed(2)).split(4)
+    ]
+    assert_same(tuple(sum(values) / 3 for values in zip(*parts, strict=True)), whole)
+
+
+def test_the_only_row_is_an_anchor_without_negatives() -> None:
+    value, *grads = with_gradients(two_view_info_nce_loss, *views(1), anchors=torch.tensor([0]))
+    assert abs(value) < 1e-12
+    assert all(grad.abs().max() < 1e-12 for grad in grads)
+
+
+@pytest.mark.parametrize(
+    "anchors",
+    [torch.tensor([0, 0]), torch.tensor([4]), torch.tensor([-1]), torch.tensor([]).long(), torch.tensor([[0]]),
+     torch.tensor([0.0]), torch.tensor([True, False, True, True])],
+)  # fmt: skip
+def test_what_is_no_set_of_rows_cannot_be_anchors(anchors: Tensor) -> None:
+    with pytest.raises(ConfigurationError, match=r"distinct integers in \[0, 4\)"):
+        two_view_info_nce_loss(*views(4), anchors=anchors)
 
 
 @pytest.mark.parametrize("intra", [True, False])

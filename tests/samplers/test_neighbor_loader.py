@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -323,6 +325,20 @@ def test_the_graph_is_not_copied_and_the_topology_remembered():
 def test_bad_settings_are_named_before_the_first_batch(error, message, settings):
     with pytest.raises(error, match=message):
         NeighborLoader(graph(), **{"num_neighbors": [2], **settings})
+
+
+@pytest.mark.parametrize("prefetch", [1, 2, 6])
+def test_as_many_batches_are_made_at_once_as_there_are_workers(prefetch):
+    together = threading.Barrier(4)
+
+    def wait(batch):
+        if int(batch.input_id[0]) >= 4:  # the first batch is made alone, and builds what all of them need
+            together.wait(timeout=20)
+        return batch
+
+    loader = NeighborLoader(graph(), [2], batch_size=4, workers=4, prefetch=prefetch, transform=wait,
+                            input_nodes=torch.arange(36))  # fmt: skip
+    assert [int(batch.input_id[0]) for batch in loader] == list(range(0, 36, 4))
 
 
 def test_settings_may_be_arrays_and_lists():
