@@ -73,7 +73,7 @@ class RandomWalkSubgraphs:
             May repeat.
         seed : int
             Of the random numbers.
-        streams : Tensor of int64, shape (S,), optional
+        streams : Tensor, array or list of integers, shape (S,), optional
             Which stream of random numbers each seed draws from. Default: by the seed's id, and by how often it stood
             before, so that equal seeds differ and a seed's subgraph does not depend on the batch.
 
