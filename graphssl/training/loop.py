@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch_geometric.data import Data
 
+from graphssl.checks import whole_number
 from graphssl.data import NodeBlocks, check_graph
 from graphssl.data.blocks import DEFAULT_MEMORY
 from graphssl.data.source import describe_graph
@@ -115,6 +116,11 @@ def train(
         Settings out of range, a checkpoint made with other settings or options, or a graph that is read in batches and
         an encoder that :func:`embed_data` could not take through blocks of it (``norm="graph"``, a PyG module).
     """
+    seed, checkpoint_every = whole_number("seed", seed), whole_number("checkpoint_every", checkpoint_every, 1)
+    steps, epochs, max_steps = (
+        number if number is None else whole_number(name, number)
+        for name, number in (("steps", steps), ("epochs", epochs), ("max_steps", max_steps))
+    )
     if steps is not None and epochs is not None:
         raise ConfigurationError("give steps or epochs, not both")
     target = resolve_device(device)
@@ -139,7 +145,7 @@ def train(
             clip_norm=clip_norm, patience=patience, batch_size=loader.batch_size, seed=seed,
         )  # fmt: skip
         if num_neighbors is not None:
-            settings["num_neighbors"] = list(num_neighbors)
+            settings["num_neighbors"] = [whole_number("num_neighbors", hop, -1) for hop in num_neighbors]
         if options is not None:
             options = json.loads(json.dumps(dict(options), default=repr))
         fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
