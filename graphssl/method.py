@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from graphssl.errors import GraphSSLError, UnknownOptionError, nearest, unknown_name
+from graphssl.checks import whole_number
+from graphssl.errors import ConfigurationError, GraphSSLError, UnknownOptionError, nearest, unknown_name
 from graphssl.registry import METHODS
 
 __all__ = [
@@ -176,7 +177,16 @@ def create_method(name: str, data: Any, *, seed: int = 0, **options: Any) -> Met
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block on its own torch random stream; the caller's stream is restored afterwards."""
+    """Run a block on its own torch random stream; the caller's stream is restored afterwards.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``seed`` is no whole number, or one beyond 64 bits.
+    """
+    seed = whole_number("seed", seed)
+    if not -(2**63) <= seed < 2**64:
+        raise ConfigurationError(f"expected a seed of 64 bits, got {seed}")
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

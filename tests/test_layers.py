@@ -11,7 +11,7 @@ import graphssl
 from graphssl.registry import METHODS
 
 PACKAGE = Path(graphssl.__file__).parent
-BASE = {"", "errors", "registry", "sources", "method"}
+BASE = {"", "errors", "checks", "registry", "sources", "method"}
 TENSOR = ["ops", "pairs", "functional", "critics", "estimators", "agreements", "heads"]
 GRAPH = ["ops", "data", "encoders", "readouts", "views", "samplers"]
 ALLOWED = {name: set(TENSOR[: i + 1]) for i, name in enumerate(TENSOR)}

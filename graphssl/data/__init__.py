@@ -12,7 +12,7 @@ from graphssl.data.edge_lists import read_graph_file, save_graph
 from graphssl.data.features import FEATURE_KINDS, resolve_features, with_features
 from graphssl.data.graphs import GraphList, graph_of_node, num_features, num_graphs, num_nodes
 from graphssl.data.inputs import Inputs, to_graphs
-from graphssl.data.source import GraphSource, degrees, graph_source
+from graphssl.data.source import GraphSource, degrees, graph_source, topology_of
 
 __all__ = [
     "FEATURE_KINDS",
@@ -46,6 +46,7 @@ __all__ = [
     "save_graph",
     "take_rows",
     "to_graphs",
+    "topology_of",
     "with_features",
     "write_graph",
 ]

@@ -8,8 +8,9 @@ from torch_geometric.data import Data
 
 from graphssl.data.graphs import num_nodes
 from graphssl.errors import InvalidGraphError
+from graphssl.ops.checks import check_tensor, not_finite
 
-__all__ = ["check_graph"]
+__all__ = ["check_graph", "edges_of"]
 
 
 def check_graph(data: Data) -> None:
@@ -37,13 +38,13 @@ def check_graph(data: Data) -> None:
         raise InvalidGraphError(f"expected a torch_geometric.data.Data, got {type(data).__name__}")
     if data.x is not None:
         _check_features(data.x)
-    _check_edge_index(data.edge_index)
+    edge_index = edges_of(data)
     count = num_nodes(data)
     _check_count(data, count)
     if count == 0:
         raise InvalidGraphError("the graph has no nodes: x has no rows and edge_index no entries")
-    _check_range(data.edge_index, count)
-    num_edges = data.edge_index.size(1)
+    _check_range(edge_index, count)
+    num_edges = edge_index.size(1)
     for key in ("edge_weight", "edge_attr"):
         value = data.get(key)
         if value is not None:
@@ -56,22 +57,39 @@ def _check_features(x: Tensor) -> None:
         raise InvalidGraphError(f"x must be a tensor of shape (num_nodes, num_features), got {shape}: one row per node")
     if not x.is_floating_point():
         raise InvalidGraphError(f"x must be floating point, got {x.dtype}: convert with x.float()")
-    bad = _first_bad(x)
+    bad = not_finite(x)
     if bad is not None:
         rows = int((~torch.isfinite(x)).any(dim=1).sum())
         raise InvalidGraphError(f"x has NaN or infinite entries in {rows} rows, the first is row {bad}: impute them")
 
 
-def _check_edge_index(edge_index: Tensor | None) -> None:
+def edges_of(data: Data) -> Tensor:
+    """The ``edge_index`` of a graph, after a look at its form: int64, shape (2, E).
+
+    Raises
+    ------
+    InvalidGraphError
+        If there is none, or of another form. Whether its entries are nodes is not asked.
+    """
+    edge_index = data.edge_index
     if edge_index is None:
-        raise InvalidGraphError("edge_index is missing: give an int64 tensor of shape (2, num_edges)")
-    if not isinstance(edge_index, Tensor):
-        raise InvalidGraphError(f"edge_index must be a tensor, got {type(edge_index).__name__}")
+        raise InvalidGraphError(f"the graph has no edge_index: {_instead(data)}")
+    check_tensor("edge_index", edge_index)
     if edge_index.dim() != 2 or edge_index.size(0) != 2:
         hint = ": transpose it" if edge_index.dim() == 2 and edge_index.size(1) == 2 else ""
         raise InvalidGraphError(f"edge_index must have shape (2, num_edges), got {tuple(edge_index.shape)}{hint}")
     if edge_index.dtype != torch.int64:
         raise InvalidGraphError(f"edge_index must be int64, got {edge_index.dtype}: convert with edge_index.long()")
+    return edge_index
+
+
+def _instead(data: Data) -> str:
+    if data.get("adj_t") is None:
+        return "give one of shape (2, num_edges), with num_edges = 0 for no edges"
+    return (
+        "it has adj_t, whose rows are targets: set "
+        "data.edge_index = torch_geometric.utils.to_edge_index(data.adj_t)[0].flip(0); [1] are the weights"
+    )
 
 
 def _check_count(data: Data, count: int) -> None:
@@ -103,16 +121,6 @@ def _check_edge_values(key: str, value: Tensor, num_edges: int) -> None:
         raise InvalidGraphError(f"{key} needs one row per edge: {num_edges} edges, got {got}")
     if key == "edge_weight" and value.dim() != 1:
         raise InvalidGraphError(f"edge_weight must have shape (num_edges,), got {tuple(value.shape)}: use edge_attr")
-    bad = _first_bad(value)
+    bad = not_finite(value)
     if bad is not None:
         raise InvalidGraphError(f"{key} has NaN or infinite entries, the first at edge {bad}: impute or drop them")
-
-
-def _first_bad(value: Tensor) -> int | None:
-    """Row of the first entry that is not finite. The extremes show it without a mask of the tensor's size."""
-    if value.numel() == 0 or not (value.is_floating_point() or value.is_complex()):
-        return None
-    if not value.is_complex() and bool(torch.isfinite(torch.stack(torch.aminmax(value.detach()))).all()):
-        return None
-    rows = (~torch.isfinite(value)).reshape(value.size(0), -1).any(dim=1).nonzero()
-    return int(rows[0]) if rows.numel() else None

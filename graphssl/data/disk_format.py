@@ -6,11 +6,13 @@ import hashlib
 import json
 import mmap
 import os
+import platform
+import re
 import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ import torch
 from torch import Tensor
 
 from graphssl.errors import ConfigurationError, CorruptFileError, GraphSSLError, MissingFileError, StorageError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = [
     "ArrayStream",
@@ -32,6 +37,7 @@ __all__ = [
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_WRITER = "writer"  # in a folder that is being written: the machine whose process holds its lock
 _HEADER = 128  # bytes before the numbers of every array, so that they are aligned
 _MAGIC = b"\x93NUMPY\x01\x00"
 _KEYS = {"num_nodes": int, "num_edges": int, "num_features": int, "dtype": str, "undirected": bool, "shards": list}
@@ -178,6 +184,8 @@ def check_files(folder: Path, facts: Mapping[str, Any], *, verify: bool) -> None
 def new_folder(folder: Path) -> Iterator[Path]:
     """Make a folder whole or not at all: yields a temporary sibling that takes its name at the end.
 
+    An exception removes the sibling; what a killed process left of this folder is removed by the next that makes it.
+
     Raises
     ------
     ConfigurationError
@@ -187,17 +195,58 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(f"{str(folder)!r} is there already: delete it or choose another place")
+    _remove_leftovers(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    lock = None
     try:
         with storage_errors(folder):
             temporary.mkdir(parents=True)
+            lock = _lock(temporary)
         yield temporary
         with storage_errors(folder):
+            (temporary / _WRITER).unlink(missing_ok=True)
             _sync(temporary)
             os.replace(temporary, folder)
             _sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder until the handle is closed or the process is gone; None where the file system has no locks."""
+    if sys.platform == "win32":
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        (folder / _WRITER).write_text(platform.node(), encoding="utf-8")
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove unfinished siblings whose process is gone: it had the lock, named its machine, and others get the lock.
+
+    A sibling of another machine stays, since a lock may not be seen from there, and so does one without a name: it may
+    be about to be locked.
+    """
+    if sys.platform == "win32" or not platform.node():
+        return
+    unfinished = re.compile(rf"\.{re.escape(folder.name)}\.\d+-[0-9a-f]{{8}}")
+    siblings = list(folder.parent.iterdir()) if folder.parent.is_dir() else []
+    for sibling in (each for each in siblings if unfinished.fullmatch(each.name)):
+        with suppress(OSError):
+            handle = os.open(sibling, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if (sibling / _WRITER).read_bytes() == platform.node().encode():
+                    shutil.rmtree(sibling, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from graphssl.errors import InvalidGraphError
+from graphssl.ops.checks import check_tensor
 
 __all__ = ["GraphList", "graph_of_node", "num_features", "num_graphs", "num_nodes"]
 
@@ -74,8 +75,10 @@ def num_nodes(data: Data | Sequence[Data]) -> int:
             return int(data[key].size(0))
     if "num_nodes" in data:
         return int(data["num_nodes"])
-    edge_index = data.edge_index
-    return int(edge_index.max()) + 1 if edge_index is not None and edge_index.numel() else 0
+    if data.edge_index is None:
+        return 0
+    check_tensor("edge_index", data.edge_index)
+    return int(data.edge_index.max()) + 1 if data.edge_index.numel() else 0
 
 
 def num_features(data: Data | Sequence[Data]) -> int:
@@ -84,10 +87,13 @@ def num_features(data: Data | Sequence[Data]) -> int:
     Raises
     ------
     InvalidGraphError
-        If the graphs of a list differ in it.
+        If the graphs of a list differ in it, or ``x`` is no tensor.
     """
     if isinstance(data, Data):
-        return 0 if data.x is None else int(data.x.size(-1))
+        if data.x is None:
+            return 0
+        check_tensor("x", data.x)
+        return int(data.x.size(-1))
     if hasattr(data, "topology"):
         return int(getattr(data, "num_features"))  # noqa: B009
     widths = {num_features(graph) for graph in data}

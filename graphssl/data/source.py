@@ -12,13 +12,15 @@ from torch import Tensor
 from torch_geometric.data import Data, FeatureStore, GraphStore
 
 from graphssl.data.attributes import attribute_kinds, take_rows
+from graphssl.data.check import edges_of
 from graphssl.data.disk import DiskGraph
 from graphssl.data.graphs import num_features, num_nodes
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import gcn_degree, remember
+from graphssl.ops.checks import check_tensor
 from graphssl.ops.csr import CSR
 
-__all__ = ["GraphSource", "degrees", "describe_graph", "graph_source"]
+__all__ = ["GraphSource", "degrees", "describe_graph", "graph_source", "topology_of"]
 
 
 @runtime_checkable
@@ -59,7 +61,7 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
     Raises
     ------
     InvalidGraphError
-        If it is none of these, or has no edges.
+        If it is none of these, or the edges (E = 0 is fine), features or weights are no tensors of their form.
     """
     if isinstance(graph, Data):
         return _InMemory(graph, weight_attr, time_attr)
@@ -76,8 +78,17 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
                 raise ConfigurationError("time stamps are read from a Data or a DiskGraph, not from a pair of stores")
             return _Stores(features, topology)
     raise InvalidGraphError(
-        f"expected one graph as Data, an open DiskGraph, or (FeatureStore, GraphStore), got {type(graph).__name__}"
+        f"expected one graph as Data, an open DiskGraph, or (FeatureStore, GraphStore), got {type(graph).__name__}; "
+        "graphssl.data.to_graphs(graph).data makes a Data of arrays, networkx and scipy"
     )
+
+
+def topology_of(graph: Any) -> CSR:
+    """The edges of a graph in any form that :func:`graph_source` reads, of each node those that leave it.
+
+    A CSR stays as it is.
+    """
+    return graph if isinstance(graph, CSR) else graph_source(graph).topology("out")
 
 
 def describe_graph(graph: Any) -> str:
@@ -106,8 +117,10 @@ class _InMemory:
     """A ``Data``: nothing is copied, the topology is remembered for as long as the edges live."""
 
     def __init__(self, data: Data, weight_attr: str | None, time_attr: str | None) -> None:
-        if data.edge_index is None:
-            raise InvalidGraphError("the graph has no edge_index: give one of shape (2, E), with E = 0 for no edges")
+        edges_of(data)
+        for name in filter(None, ("edge_weight", weight_attr, time_attr)):
+            if data.get(name) is not None:
+                check_tensor(name, data[name])
         self.num_nodes, self.num_features = num_nodes(data), num_features(data)
         named = {name: "edge" for name in (weight_attr, time_attr) if name and data.get(name) is not None}
         self.data, self.kinds = data, {**attribute_kinds(data), **named}  # whatever their size would tell
@@ -178,6 +191,8 @@ class _Stores:
         self.group = group if isinstance(group, str) else None  # None or unset where there is one type alone
         if "x" not in self.attributes:
             raise InvalidGraphError(f"expected the feature store to hold 'x', it holds {sorted(self.attributes)}")
+        if isinstance(features, Data):
+            check_tensor("x", features.x)
         size = tuple(features.get_tensor_size(self.attributes["x"]) or ())
         if len(size) != 2:
             raise InvalidGraphError(f"expected 'x' of shape (N, F) in the feature store, got {size}")
@@ -199,6 +214,8 @@ class _Stores:
                 f"has the types {[a.edge_type for a in attributes]}: give stores with edges of one node type"
             )
         row, col = self.edges.get_edge_index(first)
+        check_tensor("rows of edges", row)
+        check_tensor("columns of edges", col)
         if first.layout.value == "csr":
             row = torch.repeat_interleave(torch.arange(row.numel() - 1), row.diff())
         elif first.layout.value == "csc":

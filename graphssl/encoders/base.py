@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
+from graphssl.data.check import edges_of
 from graphssl.errors import InvalidGraphError
 from graphssl.ops import Adjacency, PReLU, is_constant, normalized_adjacency, project, propagate, spmm
+from graphssl.ops.checks import check_tensor
 
 __all__ = [
     "Encoder", "Layer", "adjacency_of", "linear", "node_features", "propagate_linear", "whole_graph_reason",
@@ -91,6 +93,7 @@ def node_features(data: Data, in_channels: int) -> Tensor:
     x = data.x
     if x is None:
         raise InvalidGraphError('the graph has no node features: graphssl.data.with_features(data, "degree") adds some')
+    check_tensor("x", x)
     if x.dim() != 2 or in_channels not in (-1, x.size(1)):
         wanted = "F" if in_channels == -1 else in_channels
         raise InvalidGraphError(f"expected node features of shape (N, {wanted}), got {tuple(x.shape)}")
@@ -107,11 +110,9 @@ def adjacency_of(data: Data, x: Tensor, *, norm: str, self_loops: bool) -> Adjac
     InvalidGraphError
         If the graph has no ``edge_index``, or one that does not fit its nodes.
     """
-    if data.edge_index is None:
-        raise InvalidGraphError("the graph has no edge_index: give one of shape (2, E), with E = 0 for no edges")
     dtype = torch.promote_types(x.dtype, torch.float32)  # half precision features are summed in float32
     return normalized_adjacency(
-        data.edge_index, x.size(0), data.get("edge_weight"), norm=norm, self_loops=self_loops, dtype=dtype,
+        edges_of(data), x.size(0), data.get("edge_weight"), norm=norm, self_loops=self_loops, dtype=dtype,
         in_degree=data.get("in_degree"), norm_degree=data.get("norm_degree"),
     )  # fmt: skip
 

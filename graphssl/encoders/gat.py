@@ -6,8 +6,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.nn import GATConv
 
+from graphssl.data.check import edges_of
 from graphssl.encoders.base import Layer
-from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.errors import ConfigurationError
 from graphssl.ops import check_edges
 from graphssl.registry import ENCODERS
 
@@ -64,7 +65,6 @@ class GATLayer(Layer):
 
     def forward(self, x: Tensor, data: Data) -> Tensor:
         """Map (N, in_channels) to (N, out_channels)."""
-        if data.edge_index is None:
-            raise InvalidGraphError("the graph has no edge_index: give one of shape (2, E), with E = 0 for no edges")
-        check_edges(data.edge_index, x.size(0))
-        return self.conv(x, data.edge_index)
+        edge_index = edges_of(data)
+        check_edges(edge_index, x.size(0))
+        return self.conv(x, edge_index)

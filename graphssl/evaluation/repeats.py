@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from graphssl.checks import whole_number
 from graphssl.data import dataset_info, load_dataset
 from graphssl.errors import ConfigurationError, unknown_name
 from graphssl.evaluation.controls import CONTROLS
@@ -124,7 +125,7 @@ def evaluate(
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    chosen = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    chosen = list(range(seeds)) if isinstance(seeds, int) else [whole_number("seeds", seed) for seed in seeds]
     if not chosen or len(set(chosen)) != len(chosen) or min(chosen) < 0:
         raise ConfigurationError(f"seeds must be a positive number or distinct non-negative seeds, got {seeds!r}")
     return chosen

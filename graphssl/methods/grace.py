@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from graphssl.checks import whole_number
 from graphssl.data import num_features
 from graphssl.encoders import build_encoder
 from graphssl.functional import two_view_info_nce_loss
 from graphssl.heads import Projector
 from graphssl.method import Method, Recipe, register
-from graphssl.ops.checks import whole_number
 from graphssl.views import align_rows, two_edge_and_feature_views
 
 

@@ -12,7 +12,7 @@ from torch_geometric import EdgeIndex
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops._compress import CSR, NORMS, compress, compressed_in_cpp, entries_of, in_cpp, transpose
-from graphssl.ops.checks import outside
+from graphssl.ops.checks import check_tensor, not_finite, outside
 from graphssl.ops.memory import remember
 from graphssl.ops.segment import segment_reduce
 
@@ -139,8 +139,8 @@ def normalized_adjacency(
     Raises
     ------
     InvalidGraphError
-        If the edges are not (2, E) int64, point outside [0, N), weights or degrees do not match them, or a degree is
-        negative under ``sym``.
+        If the edges are not (2, E) int64, point outside [0, N), weights or degrees do not match them or are NaN or
+        infinite, or a degree is negative under ``sym``.
 
     Notes
     -----
@@ -168,10 +168,17 @@ def normalized_adjacency(
 
 
 def gcn_degree(edge_index: Tensor, num_nodes: int, edge_weight: Tensor | None = None) -> Tensor:
-    """The degrees by which the GCN normalises, (N,): weights of the edges that end in a node, with one self-loop."""
+    """The degrees by which the GCN normalises, (N,): weights of the edges that end in a node, with one self-loop.
+
+    Raises
+    ------
+    InvalidGraphError
+        As :func:`normalized_adjacency`.
+    """
     edge_index = plain(edge_index)
     _check_form(edge_index, edge_weight)
     check_edges(edge_index, num_nodes)
+    _check_finite("edge_weight", edge_weight)
     col, row = edge_index
     weight = edge_weight.view(-1).float() if edge_weight is not None else torch.ones(col.size(0), device=col.device)
     row, _, weight = _with_self_loops(row, col, weight, num_nodes)
@@ -207,6 +214,7 @@ def _build(
     dtype: torch.dtype,
 ) -> Adjacency:
     check_edges(edge_index, num_nodes)
+    _check_finite("edge_weight", edge_weight)
     _check_degrees("in_degree", in_degree, num_nodes)
     _check_degrees("norm_degree", norm_degree, num_nodes)
     col, row = edge_index
@@ -246,6 +254,12 @@ def _build(
 def _check_degrees(name: str, degree: Tensor | None, num_nodes: int) -> None:
     if degree is not None and degree.shape != (num_nodes,):
         raise InvalidGraphError(f"expected {name} of shape ({num_nodes},), one a node; got {tuple(degree.shape)}")
+    _check_finite(name, degree)
+
+
+def _check_finite(name: str, value: Tensor | None) -> None:
+    if value is not None and (place := not_finite(value)) is not None:
+        raise InvalidGraphError(f"{name} has NaN or infinite entries, the first at {place}: impute or drop them")
 
 
 def _check_sign(degree: Tensor) -> None:
@@ -303,16 +317,14 @@ def _check_entries(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, in
 
 
 def _check_form(edge_index: Tensor, edge_weight: Tensor | None) -> None:
-    if not isinstance(edge_index, Tensor):
-        raise InvalidGraphError(
-            f"expected edge_index as a tensor, got {type(edge_index).__name__}: torch.as_tensor(edge_index)"
-        )
+    check_tensor("edge_index", edge_index)
     if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype != torch.int64:
         raise InvalidGraphError(
             f"expected edge_index of shape (2, E) and dtype int64, got {tuple(edge_index.shape)} of {edge_index.dtype}"
         )
     if edge_weight is None:
         return
+    check_tensor("edge_weight", edge_weight)
     if edge_weight.numel() != edge_index.size(1):
         raise InvalidGraphError(
             f"expected one edge_weight for each of {edge_index.size(1)} edges, got shape {tuple(edge_weight.shape)}"

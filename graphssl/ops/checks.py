@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import operator
-from typing import Any, SupportsIndex
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from graphssl.errors import ConfigurationError
+from graphssl.errors import InvalidGraphError
 
-__all__ = ["outside", "whole_number"]
+__all__ = ["check_tensor", "not_finite", "outside"]
 
 
-def whole_number(name: str, value: Any, least: int | None = None) -> int:
-    """``value`` as an int; 3.0 is one.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is no whole number, or less than ``least``.
-    """
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, SupportsIndex) or (least is not None and operator.index(value) < least):
-        bound = "" if least is None else f" >= {least}"
-        raise ConfigurationError(f"expected {name}{bound} as a whole number, got {value!r}")
-    return operator.index(value)
+def check_tensor(name: str, value: Any) -> None:
+    """Raise an :class:`InvalidGraphError` unless ``value`` is a tensor."""
+    if not isinstance(value, Tensor):
+        raise InvalidGraphError(f"expected {name} as a tensor, got {type(value).__name__}: use torch.as_tensor")
 
 
 def outside(index: Tensor, size: int) -> int | None:
@@ -35,3 +24,17 @@ def outside(index: Tensor, size: int) -> int | None:
         return None
     low, high = torch.stack(index.aminmax()).tolist()  # on a GPU they are waited for once
     return low if low < 0 else high if high >= size else None
+
+
+def not_finite(value: Tensor) -> int | None:
+    """Row of the first NaN or infinite entry; None if all are finite.
+
+    The extremes show it, in one pass and without a mask of the tensor's size unless something is wrong.
+    """
+    value = value.detach()
+    if value.numel() == 0 or not (value.is_floating_point() or value.is_complex()):
+        return None
+    if not value.is_complex() and bool(torch.isfinite(torch.stack(torch.aminmax(value))).all()):
+        return None
+    rows = (~torch.isfinite(value)).reshape(value.size(0), -1).any(dim=1).nonzero()
+    return int(rows[0]) if rows.numel() else None

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphssl.checks import whole_number
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops.adjacency import check_edges, plain
-from graphssl.ops.checks import outside
+from graphssl.ops.checks import check_tensor, outside
 from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
 
-__all__ = ["CSR", "as_ids", "check_nodes", "node_ranges"]
+__all__ = ["CSR", "as_ids", "check_csr", "check_nodes", "node_ranges"]
 
 DIRECTIONS = ("out", "in")
 BLOCK = 2**20  # entries that are added up together
@@ -115,9 +116,12 @@ class CSR:
         ------
         InvalidGraphError
             If an edge is outside the graph, a weight is negative, NaN or infinite, or time stamps are not integers.
+        ConfigurationError
+            If ``direction`` or ``num_nodes`` is out of its range.
         """
         if direction not in DIRECTIONS:
             raise ConfigurationError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
+        num_nodes = whole_number("num_nodes", num_nodes, 0)
         if num_nodes >= 2**31:
             raise InvalidGraphError(f"expected fewer than 2^31 nodes, got {num_nodes}")
         edge_index = plain(edge_index)
@@ -134,6 +138,7 @@ class CSR:
         def entries(values: Tensor | None, name: str, dtype: torch.dtype) -> Tensor | None:
             if values is None:
                 return None
+            check_tensor(f"{name}s", values)
             if values.numel() != edge_index.size(1):
                 raise InvalidGraphError(
                     f"expected one {name} for each of {edge_index.size(1)} edges, got shape {tuple(values.shape)}"
@@ -141,7 +146,7 @@ class CSR:
             values = values.detach().reshape(-1).to(dtype)
             return values if order is None else values[order]
 
-        if time is not None and (time.is_floating_point() or time.is_complex()):
+        if isinstance(time, Tensor) and (time.is_floating_point() or time.is_complex()):
             raise InvalidGraphError(
                 f"expected time stamps as integers, got {time.dtype}: scale and round them, as in (1000 * time).long()"
             )
@@ -228,6 +233,14 @@ class CSR:
             If they are not integers of shape (S,), or one is not a node.
         """
         return check_nodes(as_ids(nodes, name).to(self.device), self.num_nodes, name)
+
+
+def check_csr(csr: Any) -> None:
+    """Raise an :class:`InvalidGraphError` unless it is a :class:`CSR`."""
+    if not isinstance(csr, CSR):
+        raise InvalidGraphError(
+            f"expected a CSR, got {type(csr).__name__}: of a graph it is graphssl.data.topology_of(graph)"
+        )
 
 
 def check_nodes(nodes: Tensor, num_nodes: int, name: str = "seeds") -> Tensor:

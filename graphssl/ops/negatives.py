@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from graphssl.checks import whole_number
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops.checks import whole_number
-from graphssl.ops.csr import CSR
+from graphssl.ops.checks import check_tensor
+from graphssl.ops.csr import CSR, check_csr
 from graphssl.ops.stream import below, stream_keys, uniform
-from graphssl.ops.walks import default_streams
+from graphssl.ops.walks import walk_keys
 
 __all__ = ["negative_edges", "negative_targets"]
 
@@ -45,7 +46,8 @@ def negative_edges(csr: CSR, num: int, *, seed: int = 0, self_loops: bool = Fals
     all pairs is free, or ``num`` is more than half of the free ones, these are listed in O(N^2), which is then no more
     than a few times the edges and the result.
     """
-    num = whole_number("num", num, 0)
+    check_csr(csr)
+    num, seed = whole_number("num", num, 0), whole_number("seed", seed)
     key = stream_keys(seed, torch.zeros(1, dtype=torch.int64, device=csr.device))
     pairs = csr.num_nodes**2
     at_least = pairs - csr.num_edges - (0 if self_loops else csr.num_nodes)
@@ -83,13 +85,14 @@ def negative_targets(csr: CSR, sources: Tensor, *, k: int, seed: int = 0, weight
     ConfigurationError
         If ``k`` or the seed is no whole number, ``k`` is negative, or ``weights`` are not N finite numbers >= 0.
     InvalidGraphError
-        If a source is not a node, or has no node that it may get.
+        If a source is not a node, or has no node that it may get, or ``csr`` or ``weights`` is of another type.
     """
+    check_csr(csr)
     sources = csr.check_nodes(sources, "sources")
     k = whole_number("k", k, 0)
     odds = None if weights is None else _odds(csr, weights)
     upto = None if odds is None else odds.cumsum(0)
-    keys = stream_keys(seed, default_streams(sources)).repeat_interleave(k)  # (S k,)
+    keys = walk_keys(sources, seed, None).repeat_interleave(k)  # (S k,)
     source = sources.repeat_interleave(k)
     number = torch.arange(k, device=csr.device).repeat(sources.numel())
     target = torch.full_like(source, -1)
@@ -160,6 +163,7 @@ def _contains(csr: CSR, row: Tensor, node: Tensor) -> Tensor:
 
 
 def _odds(csr: CSR, weights: Tensor) -> Tensor:
+    check_tensor("weights", weights)
     if weights.shape != (csr.num_nodes,) or not bool(((weights >= 0) & weights.isfinite()).all()):
         raise ConfigurationError(
             f"expected weights as finite numbers >= 0 of shape ({csr.num_nodes},), got shape {tuple(weights.shape)}"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.checks import whole_number
+from graphssl.errors import ConfigurationError
 from graphssl.ops import _neighbours_torch, backend, native
-from graphssl.ops.csr import CSR
-from graphssl.ops.stream import stream_keys
-from graphssl.ops.walks import default_streams
+from graphssl.ops.csr import CSR, check_csr
+from graphssl.ops.walks import per_seed, walk_keys
 
 __all__ = ["SampledNeighbours", "sample_neighbours"]
 
@@ -94,7 +94,7 @@ def sample_neighbours(
     Raises
     ------
     ConfigurationError
-        If a fan-out is below -1, or options do not fit together.
+        If a fan-out or the seed is no whole number, a fan-out is below -1, or options do not fit together.
     InvalidGraphError
         If a seed is not a node, or ``streams`` or ``seed_time`` has not one integer for each seed.
 
@@ -113,19 +113,19 @@ def sample_neighbours(
     .. [3] Efraimidis, Spirakis. Weighted Random Sampling with a Reservoir. Information Processing Letters 97, 2006.
        (With weights, without replacement.)
     """
+    check_csr(csr)
     seeds = csr.check_nodes(seeds)
-    fanouts = [int(fanout) for fanout in fanouts]
+    fanouts = [whole_number("fanouts", fanout) for fanout in fanouts]
     if any(not -1 <= fanout < 2**31 for fanout in fanouts):
         raise ConfigurationError(f"fanouts are integers >= 0, or -1 for all neighbours, got {fanouts}")
-    streams = default_streams(seeds) if streams is None else _per_seed(streams, seeds, "streams")
     if seed_time is not None:
         if csr.time is None or csr.weight is not None or not disjoint:
             raise ConfigurationError(
                 "seed_time needs a CSR with time stamps and without weights, and disjoint=True: each seed has a time "
                 "of its own"
             )
-        seed_time = _per_seed(seed_time, seeds, "seed_time")
-    keys = stream_keys(seed, streams)
+        seed_time = per_seed(seed_time, seeds, "seed_time")
+    keys = walk_keys(seeds, seed, streams)
     tier = backend.choose("sample_neighbours", csr.neighbour)
     if tier == "cpp":
         return _by_kernel(csr, seeds, keys, fanouts, replace, disjoint, seed_time)
@@ -165,12 +165,3 @@ def _by_kernel(
     node, tree, row, col, entry, edge = found = native.room("sample_neighbours", handle, make)
     native.call("sample_neighbours_take", handle, csr.edge, *found)
     return SampledNeighbours(node, row, col, entry, edge, tree, counts[: hops + 1], counts[hops + 1 :])
-
-
-def _per_seed(values: Tensor, seeds: Tensor, name: str) -> Tensor:
-    """One integer for each seed, contiguous int64 on their device."""
-    if values.shape != seeds.shape or values.is_floating_point() or values.dtype == torch.bool:
-        raise InvalidGraphError(
-            f"expected {name} as integers of shape {tuple(seeds.shape)}, got {tuple(values.shape)} of {values.dtype}"
-        )
-    return values.to(seeds.device, torch.int64).contiguous()

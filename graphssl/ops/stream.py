@@ -15,8 +15,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphssl.ops.checks import whole_number
-
 __all__ = ["below", "mix64", "scaled", "stream_keys", "uniform"]
 
 _STEP = 0x9E3779B97F4A7C15 - 2**64  # as the signed number of the same 64 bits
@@ -39,7 +37,7 @@ def stream_keys(key: int | Tensor, streams: Tensor, owner: Tensor | None = None)
     With owners, int64 as many as streams, they are streams of ``key[owner]``.
     """
     if not isinstance(key, Tensor):
-        key = torch.tensor(_signed(whole_number("seed", key)))
+        key = torch.tensor(_signed(key))
     mixed = mix64(key + _STEP)
     return mix64((mixed if owner is None else mixed.index_select(0, owner)) + streams * _STEP)
 

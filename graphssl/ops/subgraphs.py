@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.checks import whole_number
+from graphssl.errors import InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops._subgraphs_torch import egos_torch, lists_torch
-from graphssl.ops.csr import CSR
+from graphssl.ops.checks import check_tensor
+from graphssl.ops.csr import CSR, check_csr
 from graphssl.ops.walks import check_walk, walk_keys
 
 __all__ = ["Subgraphs", "ego_nets", "induced_subgraphs", "trace_subgraphs", "walk_subgraphs"]
@@ -78,7 +80,9 @@ def induced_subgraphs(csr: CSR, node: Tensor, ptr: Tensor) -> Subgraphs:
     InvalidGraphError
         If a node is not in the graph or twice in a list, or ``ptr`` does not cut ``node`` into lists.
     """
+    check_csr(csr)
     node = csr.check_nodes(node, "nodes")
+    check_tensor("ptr", ptr)
     ptr = ptr.to(node).contiguous()
     if ptr.dim() != 1 or not ptr.numel() or ptr[0] != 0 or ptr[-1] != node.numel() or bool((ptr.diff() < 0).any()):
         raise InvalidGraphError(f"expected ptr to ascend from 0 to the number of nodes, {node.numel()}")
@@ -96,6 +100,8 @@ def trace_subgraphs(csr: CSR, trace: Tensor) -> Subgraphs:
     InvalidGraphError
         If the trace is not of that shape, or an entry is not a node.
     """
+    check_csr(csr)
+    check_tensor("trace", trace)
     if trace.dim() != 2:
         raise InvalidGraphError(f"expected a trace of shape (S, L), got {tuple(trace.shape)}")
     node = csr.check_nodes(trace.reshape(-1), "the entries of a trace")
@@ -123,7 +129,8 @@ def walk_subgraphs(
     .. [1] Qiu et al. GCC: Graph Contrastive Coding for Graph Neural Network Pre-Training. KDD 2020. arXiv:2006.09963,
        section 3.2 (r-ego networks by random walk with restart).
     """
-    check_walk(length, restart)
+    check_csr(csr)
+    length = check_walk(length, restart)
     seeds = csr.check_nodes(seeds)
     keys = walk_keys(seeds, seed, streams)
     args = csr.ptr, csr.neighbour, csr.cumulative, csr.edge, seeds, keys
@@ -159,13 +166,11 @@ def ego_nets(
     InvalidGraphError
         If a seed is not a node, or there is not one stream for each.
     """
-    if hops < 0:
-        raise ConfigurationError(f"hops must be 0 or more, got {hops!r}")
-    if max_nodes is not None and max_nodes < 1:
-        raise ConfigurationError(f"max_nodes must be 1 or more (the seed), or None, got {max_nodes!r}")
+    check_csr(csr)
+    hops = whole_number("hops", hops, 0)
+    most = _UNBOUNDED if max_nodes is None else whole_number("max_nodes", max_nodes, 1)
     seeds = csr.check_nodes(seeds)
     keys = walk_keys(seeds, seed, streams)
-    most = _UNBOUNDED if max_nodes is None else max_nodes
     return Subgraphs(*_ego_nets(csr.ptr, csr.neighbour, csr.edge, seeds, keys, hops, most, _symmetric(csr)))
 
 

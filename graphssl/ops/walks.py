@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from graphssl.checks import whole_number
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.ops._walks_torch import second_order_torch, trials, walks_torch
-from graphssl.ops.csr import CSR
+from graphssl.ops.csr import CSR, as_ids, check_csr
 from graphssl.ops.stream import stream_keys
 
-__all__ = ["default_streams", "random_walks", "walk_keys"]
+__all__ = ["default_streams", "per_seed", "random_walks", "walk_keys"]
 
 backend.declare("random_walks", cpp={torch.int32}, triton={torch.int32})
 
@@ -44,25 +46,36 @@ def walk_keys(seeds: Tensor, seed: int, streams: Tensor | None) -> Tensor:
 
     Raises
     ------
+    ConfigurationError
+        If ``seed`` is no whole number.
     InvalidGraphError
         If there is not one stream, an integer, for each seed.
     """
-    if streams is None:
-        streams = default_streams(seeds)
-    if streams.shape != seeds.shape or streams.is_floating_point():
+    streams = default_streams(seeds) if streams is None else per_seed(streams, seeds, "streams")
+    return stream_keys(whole_number("seed", seed), streams).contiguous()
+
+
+def per_seed(values: Any, seeds: Tensor, name: str) -> Tensor:
+    """One integer for each seed, contiguous int64 on their device, of a tensor, array or list.
+
+    Raises
+    ------
+    InvalidGraphError
+        If they are not integers of the shape of ``seeds``.
+    """
+    values = as_ids(values, name)
+    if values.shape != seeds.shape or values.is_floating_point() or values.dtype == torch.bool:
         raise InvalidGraphError(
-            f"expected one stream, an integer, for each of {seeds.numel()} seeds, got {tuple(streams.shape)} of"
-            f" {streams.dtype}"
+            f"expected {name} as integers of shape {tuple(seeds.shape)}, got {tuple(values.shape)} of {values.dtype}"
         )
-    return stream_keys(seed, streams.to(seeds)).contiguous()
+    return values.to(seeds.device, torch.int64).contiguous()
 
 
-def check_walk(length: int, restart: float) -> None:
-    """Raise ConfigurationError unless they are a number of moves and a probability."""
-    if length < 0:
-        raise ConfigurationError(f"length, the number of moves, must be 0 or more, got {length!r}")
+def check_walk(length: int, restart: float) -> int:
+    """The number of moves; raise ConfigurationError unless it is one, and ``restart`` a probability."""
     if not 0 <= restart <= 1:
         raise ConfigurationError(f"restart must be a probability, in [0, 1], got {restart!r}")
+    return whole_number("length", length, 0)
 
 
 def random_walks(
@@ -125,7 +138,8 @@ def random_walks(
        (Restart before a move, as in the authors' code.)
     .. [3] Grover, Leskovec. node2vec: Scalable Feature Learning for Networks. KDD 2016. arXiv:1607.00653, section 3.2.
     """
-    check_walk(length, restart)
+    check_csr(csr)
+    length = check_walk(length, restart)
     if not (0 < p < math.inf and 0 < q < math.inf):
         raise ConfigurationError(f"p and q must be finite numbers > 0, got {p!r} and {q!r}")
     if restart > 0 and (p != 1 or q != 1):

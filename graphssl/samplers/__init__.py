@@ -1,8 +1,8 @@
 """Pieces of a graph that is too large to be used whole: neighbourhoods, walks, subgraphs, clusters."""
 
-from graphssl.ops import negative_edges
 from graphssl.samplers.clusters import ClusterLoader, partition
 from graphssl.samplers.loader import Loader
+from graphssl.samplers.negatives import negative_edges
 from graphssl.samplers.neighbor_loader import NeighborLoader
 from graphssl.samplers.seed_loader import SeedLoader
 from graphssl.samplers.subgraphs import EgoNets, RandomWalkSubgraphs

@@ -10,26 +10,26 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphssl.data import graph_source
+from graphssl.checks import whole_number
+from graphssl.data import graph_source, topology_of
 from graphssl.errors import ConfigurationError, MissingExtraError
 from graphssl.ops import induced_subgraphs
-from graphssl.ops.checks import whole_number
-from graphssl.ops.csr import CSR
+from graphssl.ops.csr import as_ids
 from graphssl.samplers.loader import Loader
 
 __all__ = ["ClusterLoader", "partition"]
 
 
-def partition(csr: CSR, num_parts: int, *, seed: int = 0) -> Tensor:
+def partition(data: Any, num_parts: int, *, seed: int = 0) -> Tensor:
     """Cut a graph into parts of about equal size with few edges between them, by METIS.
 
     Parameters
     ----------
-    csr : CSR
+    data : Data, DiskGraph, (FeatureStore, GraphStore), or CSR
         The direction of edges, self-loops, duplicates and weights do not count.
     num_parts : int
     seed : int
-        Of METIS.
+        Of METIS, which reads the last 31 bits.
 
     Returns
     -------
@@ -40,11 +40,14 @@ def partition(csr: CSR, num_parts: int, *, seed: int = 0) -> Tensor:
     ------
     MissingExtraError
         Without the package ``pymetis``.
+    ConfigurationError
+        If ``num_parts`` is not from 1 to N, or the seed no whole number.
 
     References
     ----------
     .. [1] Karypis, Kumar. A Fast and High Quality Multilevel Scheme for Partitioning Irregular Graphs. 1998.
     """
+    csr = topology_of(data)
     num_parts, seed = whole_number("num_parts", num_parts), whole_number("seed", seed)
     if not 1 <= num_parts <= max(1, csr.num_nodes):
         raise ConfigurationError(f"num_parts must be from 1 to the number of nodes, {csr.num_nodes}; got {num_parts}")
@@ -60,7 +63,7 @@ def partition(csr: CSR, num_parts: int, *, seed: int = 0) -> Tensor:
     row, col = row[row != col], col[row != col]
     ptr = torch.zeros(csr.num_nodes + 1, dtype=torch.int64)
     torch.cumsum(torch.bincount(row, minlength=csr.num_nodes), 0, out=ptr[1:])
-    options = pymetis.Options(seed=seed)
+    options = pymetis.Options(seed=seed % 2**31)
     adjacency = pymetis.CSRAdjacency(adj_starts=ptr.numpy(), adjacent=col.numpy())
     _, parts = pymetis.part_graph(num_parts, adjacency=adjacency, options=options)
     return torch.tensor(parts, dtype=torch.int64)
@@ -112,7 +115,7 @@ class ClusterLoader(Loader):
         if parts is None:
             assert num_parts is not None
             parts = partition(self.source.topology("out"), num_parts, seed=seed)
-        parts = torch.as_tensor(parts)
+        parts = as_ids(parts, "parts")
         integers = not (parts.is_floating_point() or parts.is_complex() or parts.dtype == torch.bool)
         if parts.shape != (self.source.num_nodes,) or not integers or bool((parts < 0).any()):
             raise ConfigurationError(

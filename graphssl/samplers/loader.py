@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from graphssl.ops.checks import whole_number
+from graphssl.checks import whole_number
 from graphssl.ops.stream import stream_keys
 
 __all__ = ["Loader"]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from graphssl.checks import whole_number
 from graphssl.data import degrees, graph_source
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import induced_subgraphs, sample_neighbours
-from graphssl.ops.checks import whole_number
 from graphssl.ops.csr import as_ids, check_nodes
 from graphssl.samplers.loader import Loader
 
@@ -113,7 +113,7 @@ class NeighborLoader(Loader):
         self.num_neighbors, self.replace, self.disjoint = _fanouts(num_neighbors), replace, disjoint
         self.subgraph_type = subgraph_type
         self.input_nodes = input_nodes_of(input_nodes, self.source.num_nodes)
-        self.input_time = time = None if input_time is None else torch.as_tensor(input_time)
+        self.input_time = time = None if input_time is None else as_ids(input_time, "input_time")
         if time is not None and (time.shape != self.input_nodes.shape or time.is_floating_point()):
             raise ConfigurationError(
                 f"expected one input_time for each of {self.input_nodes.numel()} seeds, as integers; "

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from graphssl.checks import whole_number
 from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError
 from graphssl.ops import Subgraphs, ego_nets, walk_subgraphs
-from graphssl.ops.checks import whole_number
 from graphssl.registry import SAMPLERS
 
 __all__ = ["EgoNets", "RandomWalkSubgraphs"]
@@ -73,7 +73,7 @@ class RandomWalkSubgraphs:
             May repeat.
         seed : int
             Of the random numbers.
-        streams : Tensor of int64, shape (S,), optional
+        streams : Tensor, array or list of integers, shape (S,), optional
             Which stream of random numbers each seed draws from. Default: by the seed's id, and by how often it stood
             before, so that equal seeds differ and a seed's subgraph does not depend on the batch.
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphssl.checks import whole_number
 from graphssl.data import graph_source
 from graphssl.errors import InvalidGraphError
 from graphssl.ops import random_walks
-from graphssl.ops.checks import whole_number
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import stream_keys, uniform
 from graphssl.samplers.loader import Loader

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from graphssl.checks import whole_number
 from graphssl.data import graph_source
 from graphssl.errors import ConfigurationError
 from graphssl.ops import random_walks
-from graphssl.ops.checks import whole_number
 
 __all__ = ["RandomWalks"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from graphssl.errors import CorruptFileError, MissingFileError
+from graphssl.errors import ConfigurationError, CorruptFileError, MissingFileError
 from graphssl.sources import atomic_write
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
@@ -45,13 +46,22 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: str | Path, *, method: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+    path: str | Path,
+    *,
+    method: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+    check: Callable[[dict[str, Any]], None],
 ) -> tuple[dict[str, Any], dict[str, Tensor] | None]:
     """Restore a run in place, random streams included; returns its facts and its best weights, if any.
+
+    Before anything is restored, ``check`` is called with the facts, and may raise.
 
     Raises
     ------
     MissingFileError, CorruptFileError
+    ConfigurationError
+        If the parameters are those of another method.
     """
     if not Path(path).is_file():
         raise MissingFileError(f"no checkpoint at {path}")
@@ -61,11 +71,18 @@ def load_checkpoint(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise CorruptFileError(f"{path} is not a complete checkpoint ({error}): delete it to start again") from error
+    check(facts)
     groups: dict[str, dict[str, Tensor]] = {"method": {}, "best": {}, "optimizer": {}, "random": {}}
     for name, value in tensors.items():
         group, _, rest = name.partition("/")
         groups[group][rest] = value
-    method.load_state_dict(groups["method"])
+    try:
+        method.load_state_dict(groups["method"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"{path} was made with another method: delete it, or train that one ({reason})"
+        ) from error
     state = optimizer.state_dict()
     state["state"] = {}
     for name, value in groups["optimizer"].items():

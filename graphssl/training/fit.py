@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,7 +66,8 @@ def asdict_shallow(settings: Settings) -> dict[str, Any]:
 
 
 def _describe(value: Any) -> str:
-    return repr(value) if isinstance(value, nn.Module) else str(value)
+    """The same text in every process: without the address of an object."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value) if isinstance(value, nn.Module) else str(value), flags=re.I)
 
 
 def resolve_settings(
@@ -153,6 +155,13 @@ class Fitted:
         return embed_data(self.method, data, batch_size=batch_size, device=self.device).float().numpy()
 
 
+def _made_with(settings: Settings) -> dict[str, Any]:
+    """All options of the method, defaults included, and what else its parameters were made from."""
+    defaults = {name: option.default for name, option in method_options(settings.method).items()}
+    made = replace(settings, options={**defaults, **settings.options}).to_dict()
+    return {**made["options"], "method": made["method"], "features": made["features"]}
+
+
 def _readable(data: Any) -> Any:
     """Graphs in memory as they are; what reads a graph that comes as stores."""
     return data if isinstance(data, Data) or is_graph_list(data) else graph_source(data)
@@ -205,6 +214,7 @@ def fit(
         data = with_features(data, settings.features)
     method = create_method(name, data, seed=seed, **settings.options)
     history = train(
-        method, data, seed=seed, device=device, checkpoint=checkpoint, progress=progress, **settings.training
-    )
+        method, data, seed=seed, device=device, checkpoint=checkpoint, options=_made_with(settings), progress=progress,
+        **settings.training,
+    )  # fmt: skip
     return Fitted(method, history, settings, data, device)

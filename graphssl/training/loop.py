@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch_geometric.data import Data
 
+from graphssl.checks import whole_number
 from graphssl.data import NodeBlocks, check_graph
 from graphssl.data.blocks import DEFAULT_MEMORY
 from graphssl.data.source import describe_graph
@@ -58,6 +60,7 @@ def train(
     progress: bool = False,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 100,
+    options: Mapping[str, Any] | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> History:
     """Train a method in place, without labels.
@@ -93,6 +96,9 @@ def train(
     checkpoint : path, optional
         Written every ``checkpoint_every`` steps and at the end. If it exists, training goes on from there, and the
         result equals that of an uninterrupted run bit for bit (on CPU).
+    options : mapping, optional
+        What the method was made with; kept in the checkpoint, as JSON. Training does not go on from one that was made
+        with others. :func:`graphssl.training.fit` gives them.
     on_step : callable, optional
         Called after each step with the step's number and loss.
 
@@ -107,9 +113,14 @@ def train(
     NonFiniteLossError
         At the first NaN or infinite loss; names the step and the last good checkpoint.
     ConfigurationError
-        Settings out of range, a checkpoint made with other settings, or a graph that is read in batches and an encoder
-        that :func:`embed_data` could not take through blocks of it (``norm="graph"``, a PyG module).
+        Settings out of range, a checkpoint made with other settings or options, or a graph that is read in batches and
+        an encoder that :func:`embed_data` could not take through blocks of it (``norm="graph"``, a PyG module).
     """
+    seed, checkpoint_every = whole_number("seed", seed), whole_number("checkpoint_every", checkpoint_every, 1)
+    steps, epochs, max_steps = (
+        number if number is None else whole_number(name, number)
+        for name, number in (("steps", steps), ("epochs", epochs), ("max_steps", max_steps))
+    )
     if steps is not None and epochs is not None:
         raise ConfigurationError("give steps or epochs, not both")
     target = resolve_device(device)
@@ -134,24 +145,25 @@ def train(
             clip_norm=clip_norm, patience=patience, batch_size=loader.batch_size, seed=seed,
         )  # fmt: skip
         if num_neighbors is not None:
-            settings["num_neighbors"] = list(num_neighbors)
+            settings["num_neighbors"] = [whole_number("num_neighbors", hop, -1) for hop in num_neighbors]
+        if options is not None:
+            options = json.loads(json.dumps(dict(options), default=repr))
         fingerprint = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         best: dict[str, Tensor] | None = None
         best_loss, stale, stopped = math.inf, 0, False
         if checkpoint is not None and Path(checkpoint).is_file():
-            facts, best = load_checkpoint(checkpoint, method=method, optimizer=update, device=target)
-            if facts["fingerprint"] != fingerprint:
-                raise ConfigurationError(
-                    f"{checkpoint} was made with other settings: delete it, or train with the same ones"
-                )
+            check = functools.partial(_check_same, checkpoint, fingerprint, options)
+            facts, best = load_checkpoint(checkpoint, method=method, optimizer=update, device=target, check=check)
+            options = facts.get("options") if options is None else options
             history = History(**facts["history"])
             best_loss, stale, stopped = facts["best_loss"], facts["stale"], facts["stopped"]
 
         def save() -> None:
             if checkpoint is not None:
                 facts = dict(
-                    fingerprint=fingerprint, history=asdict(history), best_loss=best_loss, stale=stale, stopped=stopped
-                )
+                    fingerprint=fingerprint, options=options, history=asdict(history), best_loss=best_loss, stale=stale,
+                    stopped=stopped,
+                )  # fmt: skip
                 save_checkpoint(checkpoint, method=method, optimizer=update, best=best, facts=facts, device=target)
 
         measure_every, kept = max(1, total // MEASURED), False
@@ -220,6 +232,21 @@ def _batches(
     if not isinstance(data, Data) and whole_graph_reason(method):  # what is trained could not be embedded
         raise ConfigurationError(f"{describe_graph(data)} is embedded in blocks of nodes: {whole_graph_reason(method)}")
     return node_batches(data, method=method, batch_size=batch_size, num_neighbors=num_neighbors, seed=seed)
+
+
+def _check_same(
+    checkpoint: str | Path, fingerprint: str, options: Mapping[str, Any] | None, facts: Mapping[str, Any]
+) -> None:
+    """Raise unless the checkpoint of these facts was made with the same: options are compared where both know them."""
+    other = ""
+    if facts["fingerprint"] != fingerprint:
+        other = "other settings"
+    elif options is not None and (kept := facts.get("options")) is not None:
+        differ = [name for name in sorted(kept.keys() | options.keys()) if kept.get(name) != options.get(name)]
+        if differ:
+            other = ", ".join(f"{name}={kept.get(name)!r}, not {options.get(name)!r}" for name in differ)
+    if other:
+        raise ConfigurationError(f"{checkpoint} was made with {other}: delete it, or train with the same ones")
 
 
 def _non_finite(value: float, history: History, epoch: int, batch: int, checkpoint: str | Path | None) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from graphssl.data.check import edges_of
 from graphssl.errors import ConfigurationError, InvalidGraphError
 
 __all__ = [
@@ -104,16 +105,13 @@ def edge_index_of(data: Data) -> Tensor:
     Raises
     ------
     InvalidGraphError
-        If the graph has none, or keeps its edges as a sparse ``adj_t``.
+        If the graph has none, or keeps its edges as a sparse ``adj_t``, too.
     """
-    if getattr(data, "adj_t", None) is not None:
-        raise InvalidGraphError("views change edge_index, but this graph has adj_t: convert it to edge_index first")
-    if data.edge_index is None:
-        raise InvalidGraphError(
-            "this view needs edge_index; a graph without edges has edge_index=torch.empty((2, 0), dtype=torch.long)"
-        )
+    edge_index = edges_of(data)
+    if data.get("adj_t") is not None:
+        raise InvalidGraphError("views change edge_index, but this graph has adj_t, too: delete it")
     # The EdgeIndex subclass remembers sizes and orders that no longer hold after a view.
-    return data.edge_index if type(data.edge_index) is Tensor else data.edge_index.as_subclass(Tensor)
+    return edge_index if type(edge_index) is Tensor else edge_index.as_subclass(Tensor)
 
 
 def features_of(data: Data) -> Tensor:

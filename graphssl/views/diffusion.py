@@ -14,7 +14,8 @@ from torch_geometric.data import Data
 
 from graphssl.data import graph_of_node, num_graphs
 from graphssl.errors import ConfigurationError
-from graphssl.ops import Adjacency, normalized_adjacency
+from graphssl.ops import Adjacency, check_edges, normalized_adjacency
+from graphssl.ops.checks import check_tensor
 from graphssl.ops.diffusion import heat_coefficients, heat_push, ppr_coefficients, ppr_push, series_blocks
 from graphssl.registry import VIEWS
 from graphssl.views.base import edge_index_of, order_by_group
@@ -194,7 +195,11 @@ def _is_symmetric(transition: Adjacency) -> bool:
 def _diffused(data: Data, kernel: _Kernel, top_k: int | None, threshold: float) -> Data:
     """The graph with the edges of S, made graph by graph."""
     edge_index, graph, graphs = edge_index_of(data), graph_of_node(data), num_graphs(data)
-    weight = data.edge_weight.detach().view(-1) if "edge_weight" in data else None
+    check_edges(edge_index, graph.numel())
+    weight = None
+    if "edge_weight" in data:
+        check_tensor("edge_weight", data.edge_weight)
+        weight = data.edge_weight.detach().view(-1)
     dtype = weight.dtype if weight is not None and weight.is_floating_point() else torch.get_default_dtype()
     local = torch.empty_like(graph)
     ends, entries = [edge_index.new_empty(2, 0)], [torch.empty(0, dtype=dtype, device=edge_index.device)]

@@ -2,6 +2,10 @@
 
 import json
 import pickle
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -374,6 +378,48 @@ def test_an_interrupted_write_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stop()
     assert list(tmp_path.iterdir()) == []
+
+
+WRITES = """
+import sys, torch
+from graphssl.data import GraphWriter
+with GraphWriter(sys.argv[1]) as writer:
+    writer.add_features(torch.ones(3, 2))
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def writing(folder):
+    """Another process in the middle of a write, killed at the end."""
+    command = [sys.executable, "-c", WRITES, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "writing\n"
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no locks of folders")
+def test_the_next_write_removes_what_killed_ones_left_and_nothing_else(tmp_path):
+    data = random_graph()
+    with writing(tmp_path / "g"):
+        write_graph(tmp_path / "g", data)  # beside one that goes on
+        (alive,) = tmp_path.glob(".g.*")
+        assert (alive / "x-00000.npy").exists()
+        shutil.rmtree(tmp_path / "g")
+    assert alive.exists()
+    others = [tmp_path / name for name in (".g.1-0123abcd", ".g.2-0123abcd", ".g.x.1-0123abcd", ".g.notes")]
+    for other in others:
+        shutil.copytree(alive, other)
+    (others[0] / "writer").write_text("another machine")
+    (others[1] / "writer").unlink()
+    write_graph(tmp_path / "g", data)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["g", *(path.name for path in others)])
+    assert "writer" not in {path.name for path in (tmp_path / "g").iterdir()}
+    open_graph(tmp_path / "g", verify=True)
 
 
 @pytest.mark.parametrize(

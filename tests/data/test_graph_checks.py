@@ -1,7 +1,10 @@
 """Bad graphs are refused in one line that says what to do; odd but valid ones pass."""
 
+import re
+
 import pytest
 import torch
+import torch_geometric.utils
 from torch_geometric.data import Batch, Data
 
 from graphssl.data import check_graph, graph_of_node, num_features, num_graphs, num_nodes
@@ -32,7 +35,8 @@ BAD = {
     "x inf": (graph(x=entry(INF)), "row 1"),
     "x -inf": (graph(x=entry(-INF)), "row 1"),
     "x no array": (graph(x="ones"), "tensor"),
-    "edge_index missing": (Data(x=torch.ones(3, 2)), "missing"),
+    "edge_index missing": (Data(x=torch.ones(3, 2)), "no edge_index: give one"),
+    "edge_index as an array": (graph(edge_index=EDGES.numpy()), "tensor, got ndarray"),
     "edge_index transposed": (graph(edge_index=EDGES.T), "transpose"),
     "edge_index 1-d": (graph(edge_index=EDGES[0]), r"\(2, num_edges\)"),
     "edge_index float": (graph(edge_index=EDGES.float()), "int64"),
@@ -76,6 +80,18 @@ def test_refused(name):
         check_graph(data)
     assert "\n" not in str(error.value)
     assert isinstance(error.value, GraphSSLError)
+
+
+def test_a_graph_with_adj_t_alone_is_told_how_to_get_edges():
+    adj_t = torch.sparse_coo_tensor(EDGES.flip(0), torch.tensor([1.0, 2.0, 3.0]), (3, 3)).coalesce()
+    data = Data(x=torch.ones(3, 2), adj_t=adj_t)
+    advice = "data.edge_index = torch_geometric.utils.to_edge_index(data.adj_t)[0].flip(0); [1] are the weights"
+    with pytest.raises(InvalidGraphError, match=re.escape(advice)):
+        check_graph(data)
+    data.edge_index = torch_geometric.utils.to_edge_index(data.adj_t)[0].flip(0)
+    weight = torch_geometric.utils.to_edge_index(data.adj_t)[1].tolist()
+    pairs = map(tuple, data.edge_index.T.tolist())
+    assert dict(zip(pairs, weight, strict=True)) == {(0, 1): 1.0, (1, 2): 2.0, (2, 0): 3.0}
 
 
 @pytest.mark.parametrize("name", FINE)

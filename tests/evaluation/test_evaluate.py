@@ -196,7 +196,7 @@ def test_fewer_rows_than_folds():
     assert evaluate(embedding_of(few, 0.0), few, seeds=1).mean == pytest.approx(29 / 30)  # a class of one is no error
 
 
-@pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-2]])
+@pytest.mark.parametrize("seeds", [0, -1, [], [1, 1], [-2], [0.5], ["a"]])
 def test_seeds_that_make_no_sense(seeds):
     with pytest.raises(ConfigurationError, match="seeds"):
         evaluate("raw", node_data(), seeds=seeds)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hard_graphs import GRAPHS
 from scipy.stats import chisquare
+from torch_geometric.data import Data
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import negative_edges, negative_targets
@@ -128,8 +129,17 @@ def test_errors():
         lambda: negative_edges(csr, 1.5),
         lambda: negative_edges(csr, "two"),
         lambda: negative_edges(csr, 2, seed=0.5),
+        lambda: negative_edges(csr, torch.tensor(1.5)),
+        lambda: negative_edges(csr, True),
+        lambda: negative_targets(csr, source, k=1, seed=torch.tensor([1])[:0]),
     ):
         with pytest.raises(ConfigurationError):
             call()
     with pytest.raises(InvalidGraphError):
         negative_targets(csr, torch.tensor([10]), k=1)
+    with pytest.raises(InvalidGraphError, match="weights as a tensor, got list"):
+        negative_targets(csr, source, k=1, weights=[1.0] * 10)
+    data = Data(edge_index=random_edges(10, 20), num_nodes=10)
+    for call in (lambda: negative_edges(data, 1), lambda: negative_targets(data, source, k=1)):
+        with pytest.raises(InvalidGraphError, match=r"expected a CSR, got Data: .*topology_of"):
+            call()

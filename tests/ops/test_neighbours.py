@@ -11,6 +11,7 @@ import torch
 from hard_graphs import GRAPHS
 from scipy.stats import chisquare
 from tiers import TIERS, tier
+from torch_geometric.data import Data
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import _neighbours_torch, backend, sample_neighbours
@@ -335,6 +336,13 @@ def test_errors():
         sample_neighbours(csr, torch.tensor([300]), [1])
     with pytest.raises(ConfigurationError, match="-1 for all"):
         sample_neighbours(csr, seeds, [-2])
+    for wrong in (2.5, "two", None):
+        with pytest.raises(ConfigurationError, match="fanouts as a whole number"):
+            sample_neighbours(csr, seeds, [wrong])
+    with pytest.raises(ConfigurationError, match="seed as a whole number"):
+        sample_neighbours(csr, seeds, [1], seed=torch.tensor([1, 2]))
+    with pytest.raises(InvalidGraphError, match="expected a CSR, got Data"):
+        sample_neighbours(Data(), seeds, [1])
     with pytest.raises(InvalidGraphError, match="streams"):
         sample_neighbours(csr, seeds, [1], streams=torch.tensor([1]))
     with pytest.raises(ConfigurationError, match="disjoint"):

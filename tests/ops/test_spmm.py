@@ -6,7 +6,7 @@ from hard_graphs import GRAPHS
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops import Adjacency, normalized_adjacency, remember, sparse_operator, spmm
+from graphssl.ops import Adjacency, gcn_degree, normalized_adjacency, remember, sparse_operator, spmm
 from graphssl.ops.memory import _ENTRIES
 
 graphs = pytest.mark.parametrize("name", list(GRAPHS))
@@ -201,6 +201,28 @@ def test_sparse_features_multiply_like_dense_ones():
 def test_bad_edges_are_named(edge_index, weight, message):
     with pytest.raises(InvalidGraphError, match=message):
         normalized_adjacency(edge_index, 3, weight)
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("norm", ["sym", "row", "none"])
+def test_weights_that_are_not_finite_are_named(norm, wrong, learnt):
+    edges = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    weight = torch.tensor([1.0, wrong, 1.0], requires_grad=learnt)
+    with pytest.raises(InvalidGraphError, match="edge_weight has NaN or infinite entries, the first at 1"):
+        normalized_adjacency(edges, 3, weight, norm=norm)
+    with pytest.raises(InvalidGraphError, match="edge_weight has NaN"):
+        gcn_degree(edges, 3, weight)
+    for name in ("in_degree", "norm_degree"):
+        with pytest.raises(InvalidGraphError, match=f"{name} has NaN"):
+            normalized_adjacency(edges, 3, norm=norm, **{name: torch.tensor([1.0, wrong, 1.0])})
+
+
+def test_weights_as_an_array_are_named():
+    edges = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    for call in (normalized_adjacency, gcn_degree):
+        with pytest.raises(InvalidGraphError, match="edge_weight as a tensor, got list"):
+            call(edges, 3, [1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("learnt", [False, True])

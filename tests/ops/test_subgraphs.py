@@ -9,6 +9,7 @@ import torch
 from hard_graphs import GRAPHS
 from scipy import stats
 from tiers import TIERS, needs_cpp, tier
+from torch_geometric.data import Data
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, ego_nets, induced_subgraphs, random_walks, trace_subgraphs, walk_subgraphs
@@ -186,9 +187,21 @@ def test_errors():
             induced_subgraphs(csr, node, torch.tensor(ptr, dtype=torch.long))
     with pytest.raises(InvalidGraphError):
         trace_subgraphs(csr, node)
-    for options in ({"hops": -1}, {"hops": 1, "max_nodes": 0}):
+    for options in ({"hops": -1}, {"hops": 1.5}, {"hops": 1, "max_nodes": 0}, {"hops": 1, "max_nodes": 2.5}):
         with pytest.raises(ConfigurationError):
             ego_nets(csr, node, **options)
+    for wrong in (
+        lambda graph: induced_subgraphs(graph, node, torch.tensor([0, 3])),
+        lambda graph: trace_subgraphs(graph, node[None]),
+        lambda graph: walk_subgraphs(graph, node, 3, restart=0.5),
+        lambda graph: ego_nets(graph, node, 1),
+    ):
+        with pytest.raises(InvalidGraphError, match="expected a CSR, got Data"):
+            wrong(Data())
+    with pytest.raises(InvalidGraphError, match="ptr as a tensor"):
+        induced_subgraphs(csr, node, [0, 3])
+    with pytest.raises(InvalidGraphError, match="trace as a tensor"):
+        trace_subgraphs(csr, [[1, 2]])
 
 
 def test_ops_are_registered():

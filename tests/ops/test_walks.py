@@ -8,6 +8,7 @@ import torch
 from hard_graphs import GRAPHS
 from scipy import stats
 from tiers import TIERS, tier
+from torch_geometric.data import Data
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import random_walks
@@ -142,7 +143,14 @@ def test_default_streams():
 
 def test_errors():
     csr, seeds = random_csr(), torch.arange(5)
-    for options in ({"restart": 1.5}, {"restart": 0.5, "p": 2.0}, {"p": 0.0}, {"q": math.inf}, {"length": -1}):
+    for options in (
+        {"restart": 1.5},
+        {"restart": 0.5, "p": 2.0},
+        {"p": 0.0},
+        {"q": math.inf},
+        {"length": -1},
+        {"length": 2.5},
+    ):
         with pytest.raises(ConfigurationError):
             random_walks(csr, seeds, **({"length": 3} | options))
     for bad in (torch.tensor([50]), torch.tensor([-1]), torch.zeros(2), torch.zeros(2, 2, dtype=torch.long)):
@@ -150,6 +158,8 @@ def test_errors():
             random_walks(csr, bad, 3)
     with pytest.raises(InvalidGraphError, match="stream"):
         random_walks(csr, seeds, 3, streams=torch.arange(4))
+    with pytest.raises(InvalidGraphError, match="expected a CSR, got Data"):
+        random_walks(Data(), seeds, 3)
 
 
 @pytest.mark.parametrize("options", [(0.5, 1.0, 1.0), (0.0, 4.0, 0.25)])

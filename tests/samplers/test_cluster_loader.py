@@ -31,6 +31,7 @@ def test_parts_are_balanced_and_cut_few_edges():
     assert cut_edges(parts, data) < 0.25 * cut_edges(random, data)
     assert cut_edges(parts, data) <= 1.3 * cut_edges(data.y, data)  # not much worse than what was planted
     assert torch.equal(parts, partition(csr, 4, seed=0))
+    assert torch.equal(parts, partition(data, 4, seed=2**31))  # a graph in any form, and any whole number
 
 
 def test_direction_loops_duplicates_and_weights_do_not_count():

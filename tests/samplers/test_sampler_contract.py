@@ -7,13 +7,22 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from graphssl.data import write_graph
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
 from graphssl.registry import SAMPLERS
-from graphssl.samplers import ClusterLoader, EgoNets, NeighborLoader, RandomWalks, RandomWalkSubgraphs, SeedLoader
+from graphssl.samplers import (
+    ClusterLoader,
+    EgoNets,
+    NeighborLoader,
+    RandomWalks,
+    RandomWalkSubgraphs,
+    SeedLoader,
+    WalkLoader,
+    negative_edges,
+)
 from graphssl.testing import check_loader, check_sampler
 from graphssl.testing.samplers import example_inputs
 from graphssl.testing.views import assert_same
@@ -114,6 +123,70 @@ def test_seeds_may_be_a_list_or_an_array():
         assert len(sampler.sample([])) == 0
         with pytest.raises(InvalidGraphError, match="integers"):
             sampler.sample(["a"])
+
+
+def test_streams_may_be_a_list_or_an_array():
+    data = example_inputs()["a directed graph"]
+    for sampler in (EgoNets(data, 2, max_nodes=3), RandomWalkSubgraphs(data, 5)):
+        expected = sampler.sample([3, 0], streams=torch.tensor([7, 8]))
+        for streams in ([7, 8], np.array([7, 8])):
+            assert_same("streams", sampler.sample([3, 0], streams=streams), expected)
+        for streams in ([7.0, 8.0], [7], [True, False]):
+            with pytest.raises(InvalidGraphError, match="streams as integers"):
+                sampler.sample([3, 0], streams=streams)
+
+
+EVERY = {
+    "neighbours": lambda data, **seed: NeighborLoader(data, [2], **seed),
+    "clusters": lambda data, **seed: ClusterLoader(data, 1, **seed),
+    "seeds": lambda data, **seed: SeedLoader(data, lambda *args: None, batch_size=2, **seed),
+    "walk batches": lambda data, **seed: WalkLoader(data, **seed),
+    "walks": lambda data, **seed: RandomWalks(data, 3).sample([0, 1], **seed),
+    "subgraphs": lambda data, **seed: RandomWalkSubgraphs(data, 3).sample([0, 1], **seed),
+    "ego nets": lambda data, **seed: EgoNets(data).sample([0, 1], **seed),
+    "negative edges": lambda data, **seed: negative_edges(data, 3, **seed),
+}
+every_sampler = pytest.mark.parametrize("name", EVERY)
+NO_SEEDS = [0.5, float("nan"), None, "3", True, [1], torch.tensor(0.5), torch.tensor([1, 2])]
+
+
+@every_sampler
+@pytest.mark.parametrize("seed", NO_SEEDS, ids=repr)
+def test_seeds_are_whole_numbers(name, seed):
+    with pytest.raises(ConfigurationError, match="expected seed as a whole number"):
+        EVERY[name](example_inputs()["a directed graph"], seed=seed)
+
+
+@every_sampler
+@pytest.mark.parametrize("seed", [-1, 2**70, 3.0, np.int64(3), torch.tensor(3)], ids=repr)
+def test_any_whole_number_is_a_seed(name, seed):
+    EVERY[name](example_inputs()["a directed graph"], seed=seed)
+
+
+EDGES = torch.tensor([[0, 1, 2], [1, 2, 0]])
+X = torch.ones(3, 2)
+
+
+@every_sampler
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Data(x=X, edge_index=EDGES.numpy()), "edge_index as a tensor, got ndarray"),
+        (Data(x=X, edge_index=EDGES.tolist()), "edge_index as a tensor, got list"),
+        (Data(edge_index=EDGES.numpy()), "edge_index as a tensor, got ndarray"),
+        (Data(x=X.numpy(), edge_index=EDGES), "x as a tensor, got ndarray"),
+        (Data(x=X, edge_index=EDGES, edge_weight=np.ones(3)), "edge_weight as a tensor, got ndarray"),
+        (Data(x=X, edge_index=EDGES.T), "transpose"),
+        (Data(x=X, edge_index=EDGES.int()), "edge_index.long()"),
+        (Data(x=X, adj_t=torch.eye(3).to_sparse()), "to_edge_index"),
+        ((X.numpy(), EDGES.numpy()), "got tuple; .*to_graphs"),
+        ((Data(x=X, edge_index=EDGES.numpy()),) * 2, "edges as a tensor, got ndarray"),
+        ((Data(x=X.numpy(), edge_index=EDGES),) * 2, "x as a tensor, got ndarray"),
+    ],
+)
+def test_graphs_of_another_form_are_named(name, data, message):
+    with pytest.raises(InvalidGraphError, match=message):
+        EVERY[name](data)
 
 
 def neighbours(**options):

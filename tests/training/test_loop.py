@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -114,6 +115,14 @@ def test_learning_rate_schedules() -> None:
     [
         (dict(steps=1, epochs=1), ConfigurationError, "not both"),
         (dict(steps=-1), ConfigurationError, "at least 0"),
+        (dict(steps=2.5), ConfigurationError, "steps as a whole number"),
+        (dict(epochs="3"), ConfigurationError, "epochs as a whole number"),
+        (dict(steps=1, max_steps=0.5), ConfigurationError, "max_steps as a whole number"),
+        (dict(steps=1, checkpoint_every=0), ConfigurationError, "checkpoint_every >= 1"),
+        (dict(steps=1, seed=0.5), ConfigurationError, "seed as a whole number, got 0.5"),
+        (dict(steps=1, seed="3"), ConfigurationError, "seed as a whole number, got '3'"),
+        (dict(steps=1, seed=None), ConfigurationError, "seed as a whole number"),
+        (dict(steps=1, seed=2**64), ConfigurationError, "64 bits"),
         (dict(steps=1, lr=0.0), ConfigurationError, "lr"),
         (dict(steps=1, lr=math.nan), ConfigurationError, "lr"),
         (dict(steps=1, optimizer="adan"), UnknownNameError, "did you mean 'adam'"),
@@ -127,6 +136,21 @@ def test_bad_settings(settings, error, words) -> None:
     method = graphssl.create_method("dgi", data, hidden_channels=8)
     with pytest.raises(error, match=words):
         train(method, data, **{"device": "cpu", **settings})
+
+
+@pytest.mark.parametrize("seed", [0.5, "3", None, True, torch.tensor(0.5), 2**64])
+def test_bad_seeds_of_parameters(seed) -> None:
+    with pytest.raises(ConfigurationError, match=r"a seed of 64 bits|seed as a whole number"):
+        graphssl.create_method("dgi", example_graph(), hidden_channels=8, seed=seed)
+
+
+def test_numbers_of_numpy_and_torch_are_numbers() -> None:
+    def losses(seed, steps, hops):
+        method = graphssl.create_method("dgi", example_graph(), hidden_channels=8, seed=seed)
+        settings = dict(steps=steps, max_steps=steps, num_neighbors=hops, batch_size=4)
+        return train(method, example_graph(), seed=seed, device="cpu", **settings).loss
+
+    assert losses(np.int64(3), np.int32(2), np.array([2])) == losses(torch.tensor(3), 2.0, [2]) == losses(3, 2, (2,))
 
 
 def test_a_graph_that_cannot_be_used_is_refused_before_training() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch, Data
 from view_strategies import few, graph_lists
 
-from graphssl.errors import ConfigurationError
+from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend
 from graphssl.ops import diffusion as series
 from graphssl.views import HeatDiffusion, PPRDiffusion
@@ -233,3 +233,19 @@ def test_ppr_options_are_checked(options):
 def test_heat_options_are_checked(t):
     with pytest.raises(ConfigurationError, match="t must"):
         HeatDiffusion(t)
+
+
+@pytest.mark.parametrize("view", [PPRDiffusion(top_k=2), HeatDiffusion(top_k=2)])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"edge_weight": torch.tensor([1.0, float("nan"), 1.0])}, "edge_weight has NaN"),
+        ({"edge_weight": np.ones(3)}, "edge_weight as a tensor"),
+        ({"edge_index": torch.tensor([[0, 1, -1], [1, 2, 0]])}, "node -1"),
+        ({"edge_index": torch.tensor([[0, 1, 3], [1, 2, 0]])}, "node 3"),
+    ],
+)
+def test_graphs_that_cannot_be_used_are_named(view, wrong, message):
+    graph = {"x": torch.ones(3, 1), "edge_index": torch.tensor([[0, 1, 2], [1, 2, 0]])}
+    with pytest.raises(InvalidGraphError, match=message):
+        view(Data(**graph | wrong))

@@ -118,6 +118,9 @@ def test_probabilities_are_checked(view, p):
 def test_graphs_that_do_not_fit(view):
     with pytest.raises(InvalidGraphError, match="edge_index"):
         view(Data(x=torch.rand(3, 2)))
+    for edges in (torch.zeros(1, 2, dtype=torch.long), torch.zeros(2, 1), [[0], [1]]):
+        with pytest.raises(InvalidGraphError, match="edge_index"):
+            view(Data(x=torch.rand(3, 2), edge_index=edges))
     with pytest.raises(InvalidGraphError, match="adj_t"):
         view(Data(x=torch.rand(3, 2), edge_index=torch.zeros(2, 1, dtype=torch.long), adj_t=torch.eye(3).to_sparse()))
 
