@@ -232,7 +232,7 @@ class DiskGraph(FeatureStore, GraphStore):
         return self.y[self._csr.check_nodes(rows, "rows")]
 
     def _pairs(self, csr: CSR) -> tuple[Tensor, Tensor]:
-        return torch.repeat_interleave(torch.arange(self.num_nodes), csr.ptr.diff()), csr.neighbour.long()
+        return csr.rows, csr.neighbour.long()
 
     def _topology(self, files: dict[str, Any], prefix: str) -> CSR:
         ptr = self._map(files, f"{prefix}ptr.npy", np.int64, (self.num_nodes + 1,))

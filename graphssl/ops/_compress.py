@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from graphssl.ops import backend, native
+from graphssl.ops._rows_torch import pointers
 
 NORMS = ("sym", "row", "none")  # numbered so in cpp/compress.cpp
-CSR: TypeAlias = tuple[Tensor, Tensor, Tensor]  # pointers to rows, columns, values
+Compressed: TypeAlias = tuple[Tensor, Tensor, Tensor]  # pointers to rows, columns, values
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 
 backend.declare("compress", cpp=set(_SUFFIX))
 
 
-def compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> CSR:
+def compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) -> Compressed:
     """Rows and columns in order, so that equal matrices are equal arrays; equal places stay in the order given."""
     rows, cols = shape
     if in_cpp(value, rows, cols):
@@ -25,11 +26,9 @@ def compress(row: Tensor, col: Tensor, value: Tensor, shape: tuple[int, int]) ->
     if bool((key[1:] < key[:-1]).any()):
         key, order = torch.sort(key, stable=True)
         col, value = col[order], value[order]
-    pointers = torch.zeros(rows + 1, dtype=torch.int64, device=row.device)
-    torch.cumsum(torch.bincount(row, minlength=rows), 0, out=pointers[1:])
     # 32-bit indices halve the traffic; the matrix never shares memory with the caller's edges.
     small = torch.int32 if _is_small(value, rows, cols) else torch.int64
-    return pointers.to(small), col.to(small, copy=True), value.clone()
+    return pointers(row, rows).to(small), col.to(small, copy=True), value.clone()
 
 
 def _is_small(value: Tensor, rows: int, cols: int) -> bool:
@@ -51,24 +50,24 @@ def compressed_in_cpp(
     degree: Tensor | None = None,
     *,
     sum_degree: bool = False,
-) -> CSR:
+) -> Compressed:
     """The same in C++; on request with a loop on each node, and normalised by ``degree`` (rows,), given or summed here.
 
     A loop that was given keeps its weight, the last one if there are several.
     """
     entries = row.size(0)
-    pointers, columns, values = _empty(rows, entries + rows if self_loops else entries, value)
+    ptr, columns, values = _empty(rows, entries + rows if self_loops else entries, value)
     edges = row.long().contiguous(), col.long().contiguous(), value.contiguous()
     native.call(
         f"compress_{_SUFFIX[value.dtype]}", *edges, entries, rows, self_loops, NORMS.index(norm), sum_degree, degree,
-        pointers, columns, values, native.threads(),
+        ptr, columns, values, native.threads(),
     )  # fmt: skip
-    kept = int(pointers[-1])  # less than there is room for when loops were given
-    return pointers, columns[:kept], values[:kept]
+    kept = int(ptr[-1])  # less than there is room for when loops were given
+    return ptr, columns[:kept], values[:kept]
 
 
 @torch.compiler.disable
-def transpose(csr: CSR, shape: tuple[int, int]) -> CSR:
+def transpose(csr: Compressed, shape: tuple[int, int]) -> Compressed:
     """Of a matrix of that shape; the same arrays when it is symmetric."""
     _, col, value = csr
     if col.dtype == torch.int32 and backend.choose("compress", value) == "cpp":
@@ -81,13 +80,13 @@ def transpose(csr: CSR, shape: tuple[int, int]) -> CSR:
     return csr if symmetric else flipped
 
 
-def _empty(rows: int, entries: int, value: Tensor) -> CSR:
-    pointers = torch.empty(rows + 1, dtype=torch.int32)
-    return pointers, torch.empty(entries, dtype=torch.int32), value.new_empty(entries)
+def _empty(rows: int, entries: int, value: Tensor) -> Compressed:
+    ptr = torch.empty(rows + 1, dtype=torch.int32)
+    return ptr, torch.empty(entries, dtype=torch.int32), value.new_empty(entries)
 
 
-def entries_of(csr: CSR) -> tuple[Tensor, Tensor, Tensor]:
+def entries_of(csr: Compressed) -> tuple[Tensor, Tensor, Tensor]:
     """Row, column and value of each entry."""
-    pointers, col, value = csr
-    rows = torch.arange(pointers.size(0) - 1, device=pointers.device)
-    return torch.repeat_interleave(rows, (pointers[1:] - pointers[:-1]).long()), col.long(), value
+    ptr, col, value = csr
+    rows = torch.arange(ptr.size(0) - 1, device=ptr.device)
+    return torch.repeat_interleave(rows, (ptr[1:] - ptr[:-1]).long()), col.long(), value

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from graphssl.ops._rows_torch import pick, ragged
+from graphssl.ops._rows_torch import bisect, pick, ragged
 from graphssl.ops.csr import CSR
 from graphssl.ops.stream import below, stream_keys, uniform
 
@@ -129,13 +129,8 @@ def _weighted_ranks(csr: CSR, key: Tensor, start: Tensor, degree: Tensor, fanout
     some, total = some[total > 0], total[total > 0].unsqueeze(1)
     first = start[some].unsqueeze(1)
     x = uniform(key[some].unsqueeze(1), torch.arange(fanout, device=key.device)) * total  # (n, fanout)
-    low = torch.zeros_like(x, dtype=torch.int64)
-    high = low + degree[some].unsqueeze(1) - 1
-    for _ in range(int(degree.max()).bit_length() if some.numel() else 0):
-        middle = (low + high) // 2
-        above = cumulative[first + middle] > x
-        low, high = torch.where(above, low, torch.minimum(middle + 1, high)), torch.where(above, middle, high)
-    return some.repeat_interleave(fanout), low.sort(1).values.reshape(-1)
+    rank = bisect(cumulative, first, first + degree[some].unsqueeze(1) - 1, x, right=True) - first
+    return some.repeat_interleave(fanout), rank.sort(1).values.reshape(-1)
 
 
 def _weighted_subset(weight: Tensor, key: Tensor, start: Tensor, degree: Tensor, fanout: int) -> tuple[Tensor, Tensor]:

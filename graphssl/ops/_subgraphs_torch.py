@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphssl.ops._rows_torch import bisect, pick, ragged
+from graphssl.ops._rows_torch import bisect, distinct, peek, pick, pointers, ragged
 from graphssl.ops.stream import stream_keys
 
 __all__ = ["distinct_nodes", "egos_torch", "lists_torch"]
@@ -35,7 +35,7 @@ def lists_torch(
     if bool(is_hub.any()):
         hub = is_hub.nonzero().squeeze(1)
         if symmetric:
-            hub_ptr = _pointer(pick(owner, hub), count)
+            hub_ptr = pointers(pick(owner, hub), count)
             which, other = ragged(pick(hub_ptr, pick(owner, hub)), pick(hub_ptr.diff(), pick(owner, hub)))
             back = pick(is_hub, target)
             back[1:] &= (target[1:] != target[:-1]) | (source[1:] != source[:-1])  # parallel edges follow each other
@@ -47,7 +47,7 @@ def lists_torch(
         source, entry, target = torch.cat([source, row]), torch.cat([entry, found]), torch.cat([target, partner])
         order = (source * neighbour.numel() + entry).argsort()
         source, entry, target = pick(source, order), pick(entry, order), pick(target, order)
-    edge_ptr = _pointer(pick(owner, source), count)
+    edge_ptr = pointers(pick(owner, source), count)
     ids = entry if edge is None else pick(edge, entry)
     return node, node_ptr, torch.stack([source, target]), ids, edge_ptr
 
@@ -56,9 +56,9 @@ def distinct_nodes(node: Tensor, node_ptr: Tensor, n: int) -> tuple[Tensor, Tens
     """Each node of a list once, the list of each, where lists begin, list * n + node ascending and their places."""
     count = node_ptr.numel() - 1
     owner = torch.repeat_interleave(node_ptr.diff())
-    key, place, first = _distinct(owner * n + node)
+    key, place, first = distinct(owner * n + node)
     owner = pick(owner, first)
-    return pick(node, first), owner, _pointer(owner, count), key, place
+    return pick(node, first), owner, pointers(owner, count), key, place
 
 
 def _scan(
@@ -84,10 +84,10 @@ def _search(
     u, wanted = pick(node, row), pick(node, partner)
     end = pick(ptr[1:], u)
     low = bisect(neighbour, pick(ptr, u), end, wanted)
-    hit = ((low < end) & (pick(neighbour, low.clamp(max=neighbour.numel() - 1)) == wanted)).nonzero().squeeze(1)
+    hit = ((low < end) & (peek(neighbour, low) == wanted)).nonzero().squeeze(1)
     row, partner, low, end, wanted = (pick(values, hit) for values in (row, partner, low, end, wanted))
     high = low + 1
-    twin = ((high < end) & (pick(neighbour, high.clamp(max=neighbour.numel() - 1)) == wanted)).nonzero().squeeze(1)
+    twin = ((high < end) & (peek(neighbour, high) == wanted)).nonzero().squeeze(1)
     if twin.numel() > 0:
         high[twin] = bisect(neighbour, high[twin], end[twin], wanted[twin], right=True)
     which, entry = ragged(low, high - low)
@@ -119,7 +119,7 @@ def egos_torch(
         nodes.append(node)
     owner = torch.cat(owners)
     order = owner.argsort(stable=True)
-    return pick(torch.cat(nodes), order), _pointer(owner, count)
+    return pick(torch.cat(nodes), order), pointers(owner, count)
 
 
 def _choose(
@@ -135,7 +135,7 @@ def _choose(
     while True:
         low = (value <= pick(limit, owner)).nonzero().squeeze(1)
         key = torch.cat([seen, pick(owner, low) * n + pick(node, low)])
-        new = pick(low, _distinct(key)[2][seen.numel() :] - seen.numel())
+        new = pick(low, distinct(key)[2][seen.numel() :] - seen.numel())
         reached = torch.bincount(pick(owner, new), minlength=room.numel())
         too_few = (limit < everything) & (reached < room)
         if not bool(too_few.any()):
@@ -148,25 +148,6 @@ def _choose(
         rank = torch.arange(order.numel(), device=order.device) - pick(reached.cumsum(0) - reached, owner)
         new = pick(new, order[rank < pick(room, owner)].sort().values)
     return new, reached
-
-
-def _distinct(key: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The values, ascending; the place of each in the order of appearance; and where each appears first, ascending."""
-    value, order = torch.sort(key, stable=True)
-    is_first = torch.ones_like(value, dtype=torch.bool)
-    is_first[1:] = value[1:] != value[:-1]
-    first = is_first.nonzero().squeeze(1)
-    value, order = pick(value, first), pick(order, first)
-    appears = torch.zeros_like(key, dtype=torch.bool)
-    appears[order] = True
-    return value, pick(appears.cumsum(0) - 1, order), appears.nonzero().squeeze(1)
-
-
-def _pointer(owner: Tensor, count: int) -> Tensor:
-    """Where each list begins when sorted by owner: int64 (count + 1,)."""
-    ptr = torch.zeros(count + 1, dtype=torch.int64, device=owner.device)
-    torch.cumsum(torch.bincount(owner, minlength=count), 0, out=ptr[1:])
-    return ptr
 
 
 def _row(ptr: Tensor, node: Tensor) -> tuple[Tensor, Tensor]:

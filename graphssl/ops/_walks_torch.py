@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from graphssl.ops._rows_torch import bisect, pick
+from graphssl.ops._rows_torch import bisect, contains, peek, pick
 from graphssl.ops.stream import scaled, stream_keys, uniform
 
 __all__ = ["second_order_torch", "trials", "walks_torch"]
@@ -28,7 +28,7 @@ def walks_torch(
             again = uniform(keys, counter) < restart if restart > 0 else None
         start = at if again is None or t == 0 else torch.where(again[t % _MOVES], seeds, at)
         entry, can_move = _draw(cumulative, pick(ptr, start), pick(ptr[1:], start), number[t % _MOVES])
-        at = torch.where(can_move, _at(neighbour, entry).long(), seeds if restart > 0 else at)
+        at = torch.where(can_move, peek(neighbour, entry).long(), seeds if restart > 0 else at)
         trace.append(at)
     return torch.stack(trace, dim=1)
 
@@ -52,15 +52,15 @@ def second_order_torch(
         width = max(1, min(_CANDIDATES // walk.numel(), enough // 16))  # so many are refused in 1 of 10 cases at most
         trial = tried.unsqueeze(1) + torch.arange(width, device=at.device)  # (walks, width)
         entry, can_move = _draw(cumulative, begin.unsqueeze(1), end.unsqueeze(1), uniform(own, 2 * trial))
-        x = _at(neighbour, entry)
+        x = peek(neighbour, entry)
         odds = uniform(own, 2 * trial + 1) * most
         is_back = x == before.unsqueeze(1)
         taken = (odds < least) ^ (is_back & ((odds < least) ^ (odds < back)))
         undecided = ~is_back & (odds >= least) & (odds < larger) & (taken.cumsum(1) == 0)
         open_ = undecided.view(-1).nonzero().squeeze(1)
         source = pick(before, open_ // width)
-        taken.view(-1)[open_] = _has_edge(ptr, neighbour, source, pick(x.view(-1), open_)) == (far < 1)
-        alone = _at(neighbour, begin) == _at(neighbour, end - 1)
+        taken.view(-1)[open_] = contains(ptr, neighbour, source, pick(x.view(-1), open_)) == (far < 1)
+        alone = peek(neighbour, begin) == peek(neighbour, end - 1)
         taken |= (trial + 1 >= enough) | alone.unsqueeze(1) | ~can_move
         chosen = taken.byte().argmax(1, keepdim=True)  # the first one
         moves = taken.gather(1, chosen).squeeze(1)
@@ -81,18 +81,5 @@ def _draw(cumulative: Tensor | None, begin: Tensor, end: Tensor, number: Tensor)
     """The entry of each row [begin, end) that a uniform number chooses, and whether there is one to choose."""
     if cumulative is None:
         return begin + scaled(number, end - begin), end > begin
-    total = torch.where(end > begin, _at(cumulative, end - 1), 0.0)
+    total = torch.where(end > begin, peek(cumulative, end - 1), 0.0)
     return bisect(cumulative, begin, torch.maximum(begin, end - 1), number * total, right=True), total > 0
-
-
-def _has_edge(ptr: Tensor, neighbour: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    end = pick(ptr[1:], source)
-    entry = bisect(neighbour, pick(ptr, source), end, target)
-    return (entry < end) & (_at(neighbour, entry) == target)
-
-
-def _at(values: Tensor, index: Tensor) -> Tensor:
-    """``values[index]``, anything where there is no such place."""
-    if values.numel() == 0:
-        values = values.new_zeros(1)
-    return pick(values, index.clamp(0, values.numel() - 1))

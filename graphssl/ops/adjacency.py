@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 
 from graphssl.errors import ConfigurationError, InvalidGraphError
-from graphssl.ops._compress import CSR, NORMS, compress, compressed_in_cpp, entries_of, in_cpp, transpose
+from graphssl.ops._compress import NORMS, Compressed, compress, compressed_in_cpp, entries_of, in_cpp, transpose
 from graphssl.ops.checks import check_tensor, not_finite, outside
 from graphssl.ops.memory import remember
 from graphssl.ops.segment import segment_reduce
@@ -44,18 +44,18 @@ class Adjacency:
         self.shape = shape
         self.dtype, self.device = value.dtype, value.device
         self.edges: tuple[Tensor, Tensor, Tensor] | None = (row, col, value) if value.requires_grad else None
-        self._csr: CSR | None = None if value.requires_grad else compress(row, col, value, shape)
-        self._transpose: CSR | None = None
+        self._csr: Compressed | None = None if value.requires_grad else compress(row, col, value, shape)
+        self._transpose: Compressed | None = None
 
     @classmethod
-    def of_parts(cls, csr: CSR, shape: tuple[int, int]) -> Adjacency:
+    def of_parts(cls, csr: Compressed, shape: tuple[int, int]) -> Adjacency:
         """Of a CSR matrix as :meth:`parts` gives it, in the same memory."""
         self = cls.__new__(cls)
         self.shape, self.dtype, self.device = shape, csr[2].dtype, csr[2].device
         self.edges, self._csr, self._transpose = None, csr, None
         return self
 
-    def parts(self, *, transposed: bool = False) -> CSR:
+    def parts(self, *, transposed: bool = False) -> Compressed:
         """Pointers (rows + 1,), columns (E,) and values (E,) of the CSR matrix, or of its transpose.
 
         A symmetric matrix is its own transpose and stored once.

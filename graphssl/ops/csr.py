@@ -13,6 +13,7 @@ from torch import Tensor
 from graphssl.checks import whole_number
 from graphssl.errors import ConfigurationError, InvalidGraphError
 from graphssl.ops import backend, native
+from graphssl.ops._rows_torch import pointers
 from graphssl.ops.adjacency import check_edges, plain
 from graphssl.ops.checks import check_tensor, outside
 from graphssl.ops.mapped import DEFAULT_MEMORY, empty_mapped
@@ -132,8 +133,7 @@ class CSR:
         if bool((key[1:] < key[:-1]).any()):
             order = torch.sort(key, stable=True).indices
             row, col = row[order], col[order]
-        ptr = torch.zeros(num_nodes + 1, dtype=torch.int64, device=row.device)
-        torch.cumsum(torch.bincount(row, minlength=num_nodes), 0, out=ptr[1:])
+        ptr = pointers(row, num_nodes)
 
         def entries(values: Tensor | None, name: str, dtype: torch.dtype) -> Tensor | None:
             if values is None:
@@ -170,6 +170,11 @@ class CSR:
         """Where the arrays are."""
         return self.ptr.device
 
+    @property
+    def rows(self) -> Tensor:
+        """The node whose row each entry is in, int64 (E,)."""
+        return torch.repeat_interleave(self.ptr.diff())
+
     @cached_property
     def cumulative(self) -> Tensor | None:
         """Sums of the weights of a node's entries up to and with each one, float64 (E,); None without weights.
@@ -195,21 +200,19 @@ class CSR:
             found = torch.empty(1, dtype=torch.int64)
             native.call("is_symmetric", self.ptr, self.neighbour, self.num_nodes, self.ptr.clone(), found)
             return bool(found)
-        row = torch.repeat_interleave(torch.arange(self.num_nodes, device=self.device), self.ptr.diff())
+        row = self.rows
         key, back = row * self.num_nodes + self.neighbour, self.neighbour.long() * self.num_nodes + row
         return torch.equal(key.unique_consecutive(), back.unique())
 
     @cached_property
     def undirected(self) -> CSR:
         """Both directions of every edge, each pair of nodes once, without weights and edge ids."""
-        row = torch.repeat_interleave(torch.arange(self.num_nodes, device=self.device), self.ptr.diff())
-        key, back = (row * self.num_nodes + self.neighbour, self.neighbour.long() * self.num_nodes + row)
+        row = self.rows
+        key, back = row * self.num_nodes + self.neighbour, self.neighbour.long() * self.num_nodes + row
         if self.weight is None and bool((key.diff() > 0).all()) and torch.equal(back.sort().values, key):
             return CSR(self.ptr, self.neighbour)
         key = torch.unique(torch.cat([key, back]))  # sorted
-        ptr = torch.zeros_like(self.ptr)
-        torch.cumsum(torch.bincount(key // self.num_nodes, minlength=self.num_nodes), 0, out=ptr[1:])
-        return CSR(ptr, (key % self.num_nodes).to(torch.int32))
+        return CSR(pointers(key // self.num_nodes, self.num_nodes), (key % self.num_nodes).to(torch.int32))
 
     def edge_ids(self, entries: Tensor) -> Tensor:
         """Which edges of the graph these entries are, int64."""

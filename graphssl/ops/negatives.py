@@ -7,6 +7,7 @@ from torch import Tensor
 
 from graphssl.checks import whole_number
 from graphssl.errors import ConfigurationError, InvalidGraphError
+from graphssl.ops._rows_torch import contains, distinct, ragged
 from graphssl.ops.checks import check_tensor
 from graphssl.ops.csr import CSR, check_csr
 from graphssl.ops.stream import below, stream_keys, uniform
@@ -103,7 +104,7 @@ def negative_targets(csr: CSR, sources: Tensor, *, k: int, seed: int = 0, weight
         if waiting.numel() == 0:
             break
         drawn = _node(keys[waiting], number[waiting] + turn * k, csr.num_nodes, upto)
-        good = (drawn != source[waiting]) & ~_contains(csr, source[waiting], drawn)
+        good = (drawn != source[waiting]) & ~contains(csr.ptr, csr.neighbour, source[waiting], drawn)
         target[waiting[good]] = drawn[good]
         waiting = waiting[~good]
     for part in waiting.split(max(1, _BLOCK_ENTRIES // max(1, csr.num_nodes))) if waiting.numel() else ():
@@ -121,20 +122,13 @@ def _by_rejection(csr: CSR, num: int, key: Tensor, self_loops: bool) -> Tensor:
         count = torch.arange(counter, counter + size, device=csr.device)
         counter += size
         u, v = (below(key, 2 * count + end, key.new_tensor(n)) for end in (0, 1))
-        good = ~_contains(csr, u, v)
+        good = ~contains(csr.ptr, csr.neighbour, u, v)
         if not self_loops:
             good &= u != v
-        found = _distinct(torch.cat([found, (u * n + v)[good]]))
+        found = torch.cat([found, (u * n + v)[good]])
+        found = found[distinct(found)[2]]
     found = found[:num]
     return torch.stack([found // max(1, n), found % max(1, n)])
-
-
-def _distinct(numbers: Tensor) -> Tensor:
-    """Each number once, in the order of first appearance."""
-    ordered, order = numbers.sort(stable=True)
-    is_first = torch.ones_like(ordered, dtype=torch.bool)
-    is_first[1:] = ordered[1:] != ordered[:-1]
-    return numbers[order[is_first].sort().values]
 
 
 def _free_pairs(csr: CSR, self_loops: bool) -> Tensor:
@@ -142,24 +136,10 @@ def _free_pairs(csr: CSR, self_loops: bool) -> Tensor:
     n = csr.num_nodes
     nodes = torch.arange(n, device=csr.device)
     free = torch.ones(n, n, dtype=torch.bool, device=csr.device)
-    free[torch.repeat_interleave(nodes, csr.ptr.diff()), csr.neighbour.long()] = False
+    free[csr.rows, csr.neighbour.long()] = False
     if not self_loops:
         free[nodes, nodes] = False
     return free.view(-1).nonzero().squeeze(1)
-
-
-def _contains(csr: CSR, row: Tensor, node: Tensor) -> Tensor:
-    """Is the node in the row? By bisection."""
-    low, end = csr.ptr[row], csr.ptr[row + 1]
-    if row.numel() == 0 or csr.num_edges == 0:
-        return torch.zeros_like(row, dtype=torch.bool)
-    high = end
-    for _ in range(int((end - low).max()).bit_length()):  # the first entry that is not below the node
-        middle = (low + high) // 2
-        smaller = csr.neighbour[middle.clamp(max=csr.num_edges - 1)] < node
-        smaller &= low < high
-        low, high = torch.where(smaller, middle + 1, low), torch.where(smaller, high, middle)
-    return (low < end) & (csr.neighbour[low.clamp(max=csr.num_edges - 1)] == node)
 
 
 def _odds(csr: CSR, weights: Tensor) -> Tensor:
@@ -185,10 +165,8 @@ def _by_listing(csr: CSR, source: Tensor, keys: Tensor, counter: Tensor, odds: T
         allowed *= odds
     place = torch.arange(source.numel(), device=csr.device)
     allowed[place, source] = 0
-    degree = csr.ptr[source + 1] - csr.ptr[source]
-    owner = place.repeat_interleave(degree)
-    within = torch.arange(owner.numel(), device=csr.device) - (degree.cumsum(0) - degree)[owner]
-    allowed[owner, csr.neighbour[csr.ptr[source][owner] + within].long()] = 0
+    owner, entry = ragged(csr.ptr[source], csr.ptr[source + 1] - csr.ptr[source])
+    allowed[owner, csr.neighbour[entry].long()] = 0
     upto = allowed.cumsum(1)  # (B, N)
     total = upto[:, -1:]
     if not bool((total > 0).all()):

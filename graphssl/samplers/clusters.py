@@ -14,6 +14,7 @@ from graphssl.checks import whole_number
 from graphssl.data import graph_source, topology_of
 from graphssl.errors import ConfigurationError, MissingExtraError
 from graphssl.ops import induced_subgraphs
+from graphssl.ops._rows_torch import pointers
 from graphssl.ops.csr import as_ids
 from graphssl.samplers.loader import Loader
 
@@ -58,11 +59,9 @@ def partition(data: Any, num_parts: int, *, seed: int = 0) -> Tensor:
     except ImportError as error:
         raise MissingExtraError("pymetis", "partition") from error
     both = csr.undirected.to("cpu")
-    row = torch.repeat_interleave(torch.arange(csr.num_nodes), both.ptr.diff())
-    col = both.neighbour.long()
+    row, col = both.rows, both.neighbour.long()
     row, col = row[row != col], col[row != col]
-    ptr = torch.zeros(csr.num_nodes + 1, dtype=torch.int64)
-    torch.cumsum(torch.bincount(row, minlength=csr.num_nodes), 0, out=ptr[1:])
+    ptr = pointers(row, csr.num_nodes)
     options = pymetis.Options(seed=seed % 2**31)
     adjacency = pymetis.CSRAdjacency(adj_starts=ptr.numpy(), adjacent=col.numpy())
     _, parts = pymetis.part_graph(num_parts, adjacency=adjacency, options=options)
