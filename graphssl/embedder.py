@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch_geometric.data import Data
@@ -30,6 +30,7 @@ from graphssl.method import create_method, list_methods, method_options
 from graphssl.registry import METHODS
 from graphssl.sources import atomic_write
 from graphssl.training import Fitted, History, Settings, embed_data, fit, resolve_device
+from graphssl.training.fit import jsonable
 
 __all__ = ["Embedder"]
 
@@ -37,7 +38,7 @@ FORMAT = 1
 SHIPPED = Path(__file__).parent / "pretrained"
 
 
-class Embedder(TransformerMixin, BaseEstimator):
+class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Embed the nodes of a graph, or whole graphs, with a self-supervised method.
 
     Parameters
@@ -167,7 +168,8 @@ class Embedder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if not self.method_.inductive:
-            others = ", ".join(list_methods(level=METHODS.get(self.method).info["level"])[:4])
+            same_level = list_methods(level=METHODS.get(self.method).info["level"])
+            others = ", ".join([name for name in same_level if getattr(METHODS.get(name).obj, "inductive", True)][:4])
             raise NotInductiveError(
                 f"{self.method!r} learns one vector for each training node and cannot embed new data: "
                 f"use fit_transform, or an inductive method such as {others}"
@@ -237,7 +239,7 @@ class Embedder(TransformerMixin, BaseEstimator):
         with atomic_write(path / "model.safetensors") as temporary:
             save_file(tensors, str(temporary))
         with atomic_write(path / "config.json") as temporary:
-            Path(temporary).write_text(json.dumps(config, indent=2), encoding="utf-8")
+            Path(temporary).write_text(json.dumps(config, indent=2, default=jsonable), encoding="utf-8")
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, device: str = "auto") -> Embedder:

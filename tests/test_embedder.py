@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from torch_geometric.nn import GCNConv
+from torch_geometric.nn import GCNConv, GraphSAGE
 
 import graphssl
 from graphssl import Embedder
@@ -112,6 +112,48 @@ def test_a_transductive_method_says_what_to_use_instead() -> None:
     embedder.method_.inductive = False
     with pytest.raises(NotInductiveError, match="fit_transform"):
         embedder.transform(example_graph())
+    walks = Embedder("deepwalk", max_steps=1, device="cpu").fit(example_graph())
+    with pytest.raises(NotInductiveError, match="such as bgrl, cca-ssg, dgi"):  # not deepwalk
+        walks.transform(example_graph())
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path) -> None:
+    data = example_graph()
+    options = dict(hidden_channels=np.int64(8), temperature=np.float32(0.5), drop_edges=np.array([0.1, 0.2]))
+    embedder = Embedder("grace", max_steps=np.int64(2), device=torch.device("cpu"), **options).fit(data)
+    embedder.save_pretrained(tmp_path / "m")
+    loaded = Embedder.from_pretrained(tmp_path / "m", device="cpu")
+    assert np.array_equal(loaded.transform(data), embedder.transform(data))
+
+
+def test_columns_have_names() -> None:
+    embedder = Embedder("dgi", **SMALL).fit(example_graph())
+    assert embedder.get_feature_names_out().tolist() == [f"embedder{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize("name", ["dgi", "bgrl", "cca-ssg", "graphcl"])
+def test_encoder_options_change_any_argument_of_the_encoder(name) -> None:
+    data = example_graphs() if name == "graphcl" else example_graph()
+    embedder = Embedder(name, encoder_options={"norm": "layer", "activation": "elu"}, **SMALL).fit(data)
+    assert any(type(module).__name__ == "LayerNorm" for module in embedder.method_.modules())
+    with pytest.raises(UnknownOptionError, match="did you mean 'dropout'"):
+        Embedder(name, encoder_options={"dropot": 0.1}, **SMALL).fit(data)
+
+
+def test_training_leaves_no_gradient_with_the_caller() -> None:
+    data = example_graph()
+    data.x.requires_grad_()
+    graphssl.train(graphssl.create_method("dgi", data, hidden_channels=8), data, steps=1, device="cpu")
+    assert data.x.grad is None
+    assert data.x.requires_grad
+
+
+def test_a_module_of_pyg_trains_in_batches_and_embeds_whole() -> None:
+    data = example_graph()
+    encoder = GraphSAGE(data.num_features, 8, num_layers=2, out_channels=8)
+    assert Embedder("dgi", encoder=encoder, batch_size=8, max_steps=2, device="cpu").fit_transform(data).shape == (
+        data.num_nodes, 8,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["dgi", "bgrl", "infograph"])

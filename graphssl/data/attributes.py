@@ -69,7 +69,8 @@ def _kind(data: Data, key: str, nodes: int, edges: int) -> Kind | None:
 def take_rows(value: Any, positions: Tensor) -> Any:
     """Some rows of an attribute: of a tensor, an array or a list."""
     if isinstance(value, Tensor):
-        return value.index_select(0, positions)
+        rows = value if value.layout in (torch.strided, torch.sparse_coo) else value.to_sparse_coo()
+        return rows.index_select(0, positions)
     if isinstance(value, np.ndarray):
         return value[positions.cpu().numpy()]
     return type(value)(value[position] for position in positions.tolist())

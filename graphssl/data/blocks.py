@@ -72,7 +72,7 @@ class NodeBlocks:
             Which nodes of the graph the first ``len(rows)`` rows are.
         x : Tensor, shape (rows and neighbours, in)
         data : Data
-            ``edge_index``, ``edge_weight`` where the graph has it, ``in_degree`` and ``norm_degree``.
+            ``edge_index``, ``edge_weight`` where the graph has it, ``whole_in_degree`` and ``whole_norm_degree``.
         """
         columns = self.source.num_features if features is None else features.size(1)
         csr = self.source.topology("in")
@@ -85,7 +85,7 @@ class NodeBlocks:
                 weight = self.source.edge_rows(found.edge).get("edge_weight")
                 if weight is not None:
                     data.edge_weight = weight
-                data.in_degree, data.norm_degree = degrees(self.source, nodes)
+                data.whole_in_degree, data.whole_norm_degree = degrees(self.source, nodes)
             x = self.source.node_rows(nodes)["x"] if features is None else features[nodes.cpu()]
             yield rows, x.to(self.device), data.to(self.device)
 

@@ -59,7 +59,7 @@ def _check_features(x: Tensor) -> None:
         raise InvalidGraphError(f"x must be floating point, got {x.dtype}: convert with x.float()")
     bad = not_finite(x)
     if bad is not None:
-        rows = int((~torch.isfinite(x)).any(dim=1).sum())
+        rows = int((~torch.isfinite(x.to_dense())).any(dim=1).sum())
         raise InvalidGraphError(f"x has NaN or infinite entries in {rows} rows, the first is row {bad}: impute them")
 
 

@@ -77,7 +77,7 @@ def convert_edge_list(
         folder, num_nodes=num_nodes, undirected=text if undirected is None else undirected, dtype=dtype,
         shard_rows=shard_rows, memory_bytes=memory_bytes,
     )  # fmt: skip
-    block_bytes = max(1 << 12, min(memory_bytes // 16, 1 << 24))
+    block_bytes = max(1 << 12, min(writer.memory_bytes // 16, 1 << 24))
     with writer:
         if text:
             _edges_of_text(writer, path, edge_list_format(path), block_bytes)

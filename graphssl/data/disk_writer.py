@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from typing_extensions import Self
 
+from graphssl.checks import whole_number
 from graphssl.data.check import check_graph
 from graphssl.data.disk import DiskGraph, open_graph
 from graphssl.data.disk_format import ArrayStream, new_folder, storage_errors, write_manifest
@@ -121,13 +122,14 @@ class GraphWriter:
     ) -> None:
         if dtype not in ("float32", "float16"):
             raise ConfigurationError(f"dtype is 'float32' or 'float16', got {dtype!r}")
-        if shard_rows < 1 or memory_bytes < 1:
-            raise ConfigurationError(f"expected shard_rows and memory_bytes >= 1, got {shard_rows} and {memory_bytes}")
-        if num_nodes is not None and not 0 < num_nodes < 2**31:
-            raise InvalidGraphError(f"expected num_nodes in [1, 2^31), got {num_nodes}")
+        if num_nodes is not None:
+            num_nodes = whole_number("num_nodes", num_nodes)
+            if not 0 < num_nodes < 2**31:
+                raise InvalidGraphError(f"expected num_nodes in [1, 2^31), got {num_nodes}")
         self.folder = Path(folder).expanduser().absolute()
         self.num_nodes, self.undirected, self.dtype = num_nodes, undirected, dtype
-        self.shard_rows, self.memory_bytes = shard_rows, memory_bytes
+        self.shard_rows = whole_number("shard_rows", shard_rows, 1)
+        self.memory_bytes = whole_number("memory_bytes", memory_bytes, 1)
         self._stack = ExitStack()
         self._arrays: dict[str, ArrayStream] = {}
         self._sorter: EdgeSorter | None = None
@@ -224,6 +226,8 @@ class GraphWriter:
 
     def _array(self, name: str, dtype: Any, row: tuple[int, ...] = ()) -> ArrayStream:
         if name not in self._arrays:
+            if not hasattr(self, "_work"):
+                raise ConfigurationError("a GraphWriter writes inside its block: with GraphWriter(...) as writer")
             self._arrays[name] = ArrayStream(self._work / name, dtype, row)
         return self._arrays[name]
 

@@ -94,9 +94,15 @@ def _read_npz(path: Path) -> tuple[Data, np.ndarray | None]:
     text = [key for key, value in arrays.items() if value.dtype.kind not in "biufc"]
     if text:
         raise InvalidGraphError(f"{path}: the array {text[0]!r} holds {arrays[text[0]].dtype}, expected numbers")
-    data = Data(**{key: torch.from_numpy(value) for key, value in arrays.items()})
+    edges = arrays["edge_index"]
+    if edges.dtype.kind in "iu":  # of any width, and in any order of bytes
+        arrays["edge_index"] = edges.astype(np.int64)
+    native = {key: value.astype(value.dtype.newbyteorder("="), copy=False) for key, value in arrays.items()}
+    data = Data(**{key: torch.from_numpy(value) for key, value in native.items()})
     if data.x is None and count is not None:
-        data.num_nodes = int(count)
+        if count.size != 1 or count.dtype.kind not in "iu":
+            raise InvalidGraphError(f"{path}: expected num_nodes as one integer, got {count.dtype} of {count.shape}")
+        data.num_nodes = int(count.reshape(()))
     if ids is not None and ids.shape != (num_nodes(data),):
         raise InvalidGraphError(f"{path}: node_ids has shape {ids.shape}, expected ({num_nodes(data)},)")
     return data, ids

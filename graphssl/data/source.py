@@ -67,6 +67,8 @@ def graph_source(graph: Any, *, weight_attr: str | None = None, time_attr: str |
         return _InMemory(graph, weight_attr, time_attr)
     if isinstance(graph, DiskGraph):
         return _OnDisk(graph, weight_attr, time_attr)
+    if isinstance(graph, (_InMemory, _OnDisk)) and not (weight_attr is None and time_attr is None):
+        return type(graph)(graph.graph, weight_attr, time_attr)
     if isinstance(graph, GraphSource):
         return graph
     if isinstance(graph, tuple) and len(graph) == 2:
@@ -116,38 +118,40 @@ def _loops_and_weights(edge_index: Tensor, weight: Tensor | None, num_nodes: int
 class _InMemory:
     """A ``Data``: nothing is copied, the topology is remembered for as long as the edges live."""
 
-    def __init__(self, data: Data, weight_attr: str | None, time_attr: str | None) -> None:
-        edges_of(data)
+    def __init__(self, graph: Data, weight_attr: str | None, time_attr: str | None) -> None:
+        edges_of(graph)
         for name in filter(None, ("edge_weight", weight_attr, time_attr)):
-            if data.get(name) is not None:
-                check_tensor(name, data[name])
-        self.num_nodes, self.num_features = num_nodes(data), num_features(data)
-        named = {name: "edge" for name in (weight_attr, time_attr) if name and data.get(name) is not None}
-        self.data, self.kinds = data, {**attribute_kinds(data), **named}  # whatever their size would tell
-        self.weight = data.get(weight_attr) if weight_attr else None
-        if time_attr and data.get(time_attr) is None:
+            if graph.get(name) is not None:
+                check_tensor(name, graph[name])
+        self.num_nodes, self.num_features = num_nodes(graph), num_features(graph)
+        named = {name: "edge" for name in (weight_attr, time_attr) if name and graph.get(name) is not None}
+        self.graph, self.kinds = graph, {**attribute_kinds(graph), **named}  # whatever their size would tell
+        self.weight = graph.get(weight_attr) if weight_attr else None
+        if time_attr and graph.get(time_attr) is None:
             raise ConfigurationError(f"the graph has no attribute {time_attr!r} to read time stamps from")
-        self.time = data.get(time_attr) if time_attr else None
+        self.time = graph.get(time_attr) if time_attr else None
 
     def topology(self, direction: str = "out") -> CSR:
         def build(edge_index: Tensor, weight: Tensor | None, time: Tensor | None) -> CSR:
             return CSR.from_edges(edge_index, self.num_nodes, direction=direction, weight=weight, time=time)
 
         key = ("csr", direction, self.num_nodes, self.time is None)
-        return remember(build, self.data.edge_index, self.weight, self.time, key=key)
+        return remember(build, self.graph.edge_index, self.weight, self.time, key=key)
 
     def node_rows(self, nodes: Tensor) -> dict[str, Any]:
-        return {name: take_rows(self.data[name], nodes) for name, kind in self.kinds.items() if kind == "node"}
+        return {name: take_rows(self.graph[name], nodes) for name, kind in self.kinds.items() if kind == "node"}
 
     def norm_degree(self) -> Tensor | None:
         def build(edge_index: Tensor, weight: Tensor | None) -> Tensor | None:
             return _loops_and_weights(edge_index, weight, self.num_nodes)
 
-        return remember(build, self.data.edge_index, self.data.get("edge_weight"), key=("norm degree", self.num_nodes))
+        return remember(
+            build, self.graph.edge_index, self.graph.get("edge_weight"), key=("norm degree", self.num_nodes)
+        )
 
     def edge_rows(self, edges: Tensor) -> dict[str, Any]:
         names = (name for name, kind in self.kinds.items() if kind == "edge" and name != "edge_index")
-        return {name: take_rows(self.data[name], edges) for name in names}
+        return {name: take_rows(self.graph[name], edges) for name in names}
 
 
 class _OnDisk:

@@ -82,8 +82,8 @@ class Layer(nn.Module):
         raise NotImplementedError
 
 
-def node_features(data: Data, in_channels: int) -> Tensor:
-    """The feature matrix of a graph, checked: (N, in_channels), floating point, dense or sparse.
+def node_features(data: Data, in_channels: int, dtype: torch.dtype | None = None) -> Tensor:
+    """The feature matrix of a graph, checked: (N, in_channels), floating point (``dtype``), dense or sparse.
 
     Raises
     ------
@@ -99,6 +99,10 @@ def node_features(data: Data, in_channels: int) -> Tensor:
         raise InvalidGraphError(f"expected node features of shape (N, {wanted}), got {tuple(x.shape)}")
     if not x.is_floating_point():
         raise InvalidGraphError(f"expected floating point node features, got {x.dtype}: call data.x.float()")
+    if dtype is not None and x.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
+        raise InvalidGraphError(
+            f"expected node features of {dtype}, as the encoder's weights, got {x.dtype}: call data.x.to({dtype})"
+        )
     return x
 
 
@@ -113,7 +117,7 @@ def adjacency_of(data: Data, x: Tensor, *, norm: str, self_loops: bool) -> Adjac
     dtype = torch.promote_types(x.dtype, torch.float32)  # half precision features are summed in float32
     return normalized_adjacency(
         edges_of(data), x.size(0), data.get("edge_weight"), norm=norm, self_loops=self_loops, dtype=dtype,
-        in_degree=data.get("in_degree"), norm_degree=data.get("norm_degree"),
+        in_degree=data.get("whole_in_degree"), norm_degree=data.get("whole_norm_degree"),
     )  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
 from torch import nn
 
+from graphssl.checks import whole_number
 from graphssl.encoders.base import Encoder
 from graphssl.encoders.external import as_encoder
 from graphssl.encoders.stack import Stack
@@ -33,6 +34,7 @@ def build_encoder(
     jumping: str | None = None,
     final_activation: bool = True,
     options: Mapping[str, Any] | None = None,
+    further: Mapping[str, Any] | None = None,
 ) -> Encoder:
     """Build an encoder of ``num_layers`` layers: widths F, hidden, ..., hidden, out.
 
@@ -54,6 +56,8 @@ def build_encoder(
         See :class:`Stack`.
     options : mapping, optional
         Arguments of the layer itself, such as ``{"heads": 8}`` for gat; see the layer's class.
+    further : mapping, optional
+        The arguments above by name, where they shall be others: the ``encoder_options`` of methods.
 
     Returns
     -------
@@ -72,6 +76,10 @@ def build_encoder(
     >>> build_encoder("gcn", 1433, hidden_channels=256, out_channels=128).out_channels
     128
     """
+    given = {name: value for name, value in locals().items() if name not in ("encoder", "in_channels", "further")}
+    if further:
+        _check_known("build_encoder", further, given)
+        return build_encoder(encoder, in_channels, **{**given, **further})
     if not isinstance(encoder, str):
         wrapped = as_encoder(encoder)
         if wrapped.in_channels not in (-1, in_channels):
@@ -81,22 +89,10 @@ def build_encoder(
         return wrapped
     layer = ENCODERS.get(encoder).obj
     options = dict(options or {})
-    known = encoder_options(encoder)
-    for option in options:
-        if option not in known:
-            close = nearest(option, known)
-            hint = f"did you mean {close!r}? " if close else ""
-            raise UnknownOptionError(f"encoder {encoder!r} has no option {option!r}: {hint}known: {', '.join(known)}")
-    out_channels = hidden_channels if out_channels is None else out_channels
-    for name, value in (
-        ("in_channels", in_channels),
-        ("hidden_channels", hidden_channels),
-        ("out_channels", out_channels),
-        ("num_layers", num_layers),
-    ):
-        if not isinstance(value, int) or value < 1:
-            raise ConfigurationError(f"{name} is a positive integer, got {value!r}")
-    widths = [in_channels, *[hidden_channels] * (num_layers - 1), out_channels]
+    _check_known(f"encoder {encoder!r}", options, encoder_options(encoder))
+    first, hidden = whole_number("in_channels", in_channels, 1), whole_number("hidden_channels", hidden_channels, 1)
+    last = hidden if out_channels is None else whole_number("out_channels", out_channels, 1)
+    widths = [first, *[hidden] * (whole_number("num_layers", num_layers, 1) - 1), last]
     return Stack(
         [layer(width_in, width_out, **options) for width_in, width_out in pairwise(widths)],
         widths,
@@ -108,6 +104,14 @@ def build_encoder(
         jumping=jumping,
         final_activation=final_activation,
     )
+
+
+def _check_known(what: str, options: Mapping[str, Any], known: Collection[str]) -> None:
+    for option in options:
+        if option not in known:
+            close = nearest(option, known)
+            hint = f"did you mean {close!r}? " if close else ""
+            raise UnknownOptionError(f"{what} has no option {option!r}: {hint}known: {', '.join(known)}")
 
 
 def encoder_options(name: str) -> dict[str, inspect.Parameter]:

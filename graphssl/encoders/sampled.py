@@ -58,7 +58,7 @@ def keep_reachable(h: Tensor, data: Data, *, layers_left: int) -> tuple[Tensor, 
     smaller.num_sampled_edges = data["num_sampled_edges"][:layers_left]
     if weight is not None:
         smaller.edge_weight = weight
-    for name in ("in_degree", "norm_degree", "batch"):
+    for name in ("whole_in_degree", "whole_norm_degree", "batch"):
         if data.get(name) is not None:
             smaller[name] = data[name][:nodes]
     return h[:nodes], smaller

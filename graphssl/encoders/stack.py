@@ -192,7 +192,8 @@ class Stack(Encoder):
         return torch.stack(outputs).sum(dim=0) if self.jumping == "sum" else outputs[-1]
 
     def _input(self, data: Data) -> Tensor:
-        x = node_features(data, self.in_channels)
+        dtype = next((parameter.dtype for parameter in self.parameters()), None)
+        x = node_features(data, self.in_channels, dtype)
         if x.layout != torch.strided and not self.layers[0].takes_sparse:
             raise InvalidGraphError(
                 f"{type(self.layers[0]).__name__} takes dense features: call data.x.to_dense(), "

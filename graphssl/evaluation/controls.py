@@ -66,7 +66,9 @@ CONTROLS: dict[str, Callable[[Any], np.ndarray]] = {"raw": raw_embedding, "propa
 def _each(data: Any, embed: Callable[[Data], Tensor]) -> np.ndarray:
     featured = with_features(data, "auto")
     if not is_graph_level(data):
-        return embed(featured).float().cpu().numpy()
+        return embed(featured).to_dense().float().cpu().numpy()
     graphs = [featured] if isinstance(featured, Data) else list(featured)
-    pooled = [segment_reduce(embed(graph), graph_of_node(graph), num_graphs(graph), "sum") for graph in graphs]
+    pooled = [
+        segment_reduce(embed(graph).to_dense(), graph_of_node(graph), num_graphs(graph), "sum") for graph in graphs
+    ]
     return torch.cat(pooled).float().cpu().numpy()

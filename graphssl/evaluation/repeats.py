@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import nn
 
 from graphssl.checks import whole_number
@@ -41,11 +42,12 @@ def evaluate(
 
     Parameters
     ----------
-    target : array, Tensor, str or callable
+    target : array, Tensor, str, Embedder or callable
         - an embedding (N, D) or (G, D): only split and probe are repeated (``std_over == "probe"``; on a fixed split
           the linear probes have one solution, and the standard deviation is 0);
         - a method's name: each seed trains it anew (``std_over == "training"``);
         - ``"raw"``, ``"propagated"``, or ``"untrained:METHOD"``, the method with no training step;
+        - an :class:`graphssl.Embedder`: each seed trains a copy anew, with that ``random_state``;
         - a callable ``(data, seed)`` that returns a :class:`graphssl.Method`, a fitted object with ``embed()``, or an
           embedding: called once a seed.
     data : Data, sequence of Data, or str
@@ -105,6 +107,11 @@ def evaluate(
     elif isinstance(target, str):
         base, steps = _method_and_steps(target, max_steps)
         embeddings = (fitted(base, seed, steps) for seed in chosen)
+    elif hasattr(target, "fit_transform"):
+        fresh = (clone(target).set_params(random_state=seed) for seed in chosen)
+        embeddings = (
+            one.fit_transform(training_data(data, found, seed)) for seed, one in zip(chosen, fresh, strict=True)
+        )
     elif callable(target) and not isinstance(target, nn.Module):
         embeddings = (_embedded(target(training_data(data, found, seed), seed), data, device) for seed in chosen)
     elif isinstance(target, nn.Module):

@@ -98,8 +98,8 @@ def check_both_kinds(pairs: Pairs) -> None:
 
 def check_positive(name: str, value: float) -> None:
     """A finite number above zero."""
-    if not 0 < value < float("inf"):
-        raise ConfigurationError(f"{name} must be a positive number, got {value}")
+    if isinstance(value, str) or not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name} must be a positive number, got {value!r}")
 
 
 def check_aligned(z1: Tensor, z2: Tensor, *, rows: int = 1) -> None:

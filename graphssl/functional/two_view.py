@@ -106,17 +106,24 @@ def two_view_info_nce_loss(
 
 def _anchors_first(anchors: Tensor, num_rows: int, device: torch.device) -> Tensor:
     """An order of all rows that begins with the anchors, (N,)."""
-    whole = not (anchors.is_floating_point() or anchors.is_complex() or anchors.dtype == torch.bool)
-    if whole and anchors.dim() == 1 and anchors.numel() and outside(anchors, num_rows) is None:
+    whole = isinstance(anchors, Tensor) and not anchors.is_floating_point() and not anchors.is_complex()
+    if (
+        whole
+        and anchors.dtype != torch.bool
+        and anchors.dim() == 1
+        and anchors.numel()
+        and outside(anchors, num_rows) is None
+    ):
         anchors = anchors.to(device, torch.long)
         others = torch.ones(num_rows, dtype=torch.bool, device=device)
         others[anchors] = False
         order = torch.cat([anchors, others.nonzero().flatten()])
         if order.numel() == num_rows:
             return order
+    got = f"{anchors.dtype} of {tuple(anchors.shape)}" if isinstance(anchors, Tensor) else type(anchors).__name__
     raise ConfigurationError(
-        f"anchors must be distinct integers in [0, {num_rows}) of shape (A,), A >= 1, such as torch.randperm(N)[:A]; "
-        f"got {anchors.dtype} of {tuple(anchors.shape)}"
+        f"anchors must be a tensor of distinct integers in [0, {num_rows}), (A,) with A >= 1, such as "
+        f"torch.randperm(N)[:A]; got {got}"
     )
 
 

@@ -48,7 +48,7 @@ def bgrl(
     """
     network = build_encoder(
         encoder, num_features(data), hidden_channels=hidden_channels, out_channels=out_channels,
-        num_layers=num_layers, activation=activation, norm=norm, **(encoder_options or {}),
+        num_layers=num_layers, activation=activation, norm=norm, further=encoder_options,
     )  # fmt: skip
     width = network.out_channels
     view1, view2 = two_edge_and_feature_views(drop_edges=drop_edges, mask_features=mask_features)

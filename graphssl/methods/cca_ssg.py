@@ -80,7 +80,7 @@ class CCASSG(Method):
         network = build_encoder(
             encoder, num_features(data), hidden_channels=hidden_channels, out_channels=out_channels,
             num_layers=num_layers, activation=activation, norm=norm,
-            **{"final_activation": False, **(encoder_options or {})},
+            final_activation=False, further=encoder_options,
         )  # fmt: skip
         view1, view2 = two_edge_and_feature_views(drop_edges=drop_edges, mask_features=mask_features)
         return cls(network, view1, view2, agreement=CCA(decorrelation=decorrelation))

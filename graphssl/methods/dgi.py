@@ -93,7 +93,7 @@ class DGI(Method):
         """Build from options: one GCN layer of width 512 with PReLU and a bilinear critic, as in the paper."""
         network = build_encoder(
             encoder, num_features(data), hidden_channels=hidden_channels, out_channels=out_channels,
-            num_layers=num_layers, activation=activation, norm=norm, **(encoder_options or {}),
+            num_layers=num_layers, activation=activation, norm=norm, further=encoder_options,
         )  # fmt: skip
         return cls(network, BilinearCritic(network.out_channels, network.out_channels))
 

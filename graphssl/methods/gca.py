@@ -61,7 +61,7 @@ def gca(
     """
     network = build_encoder(
         encoder, num_features(data), hidden_channels=hidden_channels, out_channels=out_channels,
-        num_layers=num_layers, activation=activation, norm=norm, **(encoder_options or {}),
+        num_layers=num_layers, activation=activation, norm=norm, further=encoder_options,
     )  # fmt: skip
     width = network.out_channels
     edges, columns = per_view(drop_edges, "drop_edges"), per_view(mask_features, "mask_features")

@@ -266,13 +266,15 @@ class GCC(Method):
         views: int = 8,
     ) -> GCC:
         """Build from options: a GIN of five layers of width 64; ``momentum=None`` trains end to end."""
+        if "jumping" in (encoder_options or {}):
+            raise ConfigurationError("gcc reads out every layer: leave 'jumping' out of encoder_options")
         width = out_channels or hidden_channels
         widths = [positional_channels + degree_channels + 1, *[hidden_channels] * num_layers]
         layers = build_encoder(
             encoder, widths[0], hidden_channels=hidden_channels, num_layers=num_layers,
             activation=activation, jumping="cat",
             options={"inner_norm": True, "norm_first": True} if encoder == "gin" else None,
-            **(encoder_options or {}),
+            further=encoder_options,
         )  # fmt: skip
         return cls(
             StructureEncoder(layers, widths, degree_channels, max_degree, width, dropout), walk_length=walk_length,

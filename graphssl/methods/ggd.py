@@ -87,7 +87,7 @@ class GGD(Method):
         """Build from options: one GCN layer of width 512 with PReLU."""
         network = build_encoder(
             encoder, num_features(data), hidden_channels=hidden_channels, out_channels=out_channels,
-            num_layers=num_layers, activation=activation, norm=norm, **(encoder_options or {}),
+            num_layers=num_layers, activation=activation, norm=norm, further=encoder_options,
         )  # fmt: skip
         view, _ = two_edge_and_feature_views(drop_edges=drop_edges, mask_features=mask_features)
         return cls(network, nn.Linear(network.out_channels, network.out_channels), view, hops=hops)

@@ -113,7 +113,7 @@ class GRACE(Method):
         """Build from options; ``drop_edges`` and ``mask_features`` take one number for both views, or two."""
         network = build_encoder(
             encoder, num_features(data), hidden_channels=hidden_channels, out_channels=out_channels,
-            num_layers=num_layers, activation=activation, norm=norm, **(encoder_options or {}),
+            num_layers=num_layers, activation=activation, norm=norm, further=encoder_options,
         )  # fmt: skip
         width = network.out_channels
         projector = Projector(width, projector_channels or width, width, activation="elu")

@@ -42,7 +42,7 @@ def graph_barlow_twins(
     network = build_encoder(
         encoder, num_features(data), hidden_channels=hidden_channels, out_channels=out_channels,
         num_layers=num_layers, activation=activation, norm=norm,
-        **{"final_activation": False, **(encoder_options or {})},
+        final_activation=False, further=encoder_options,
     )  # fmt: skip
     view1, view2 = two_edge_and_feature_views(drop_edges=drop_edges, mask_features=mask_features)
     return BarlowTwins(network, view1, view2, agreement=CrossCorrelation(off_diagonal=off_diagonal))

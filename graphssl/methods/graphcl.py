@@ -77,7 +77,7 @@ def graphcl(
     view = RandomChoice([choices[name] for name in augmentations])
     network = build_encoder(
         encoder, num_features(data), hidden_channels=hidden_channels, num_layers=num_layers,
-        activation=activation, norm=norm, **{"jumping": "cat", **(encoder_options or {})},
+        activation=activation, norm=norm, jumping="cat", further=encoder_options,
     )  # fmt: skip
     pooled = PooledEncoder(network, make_readout(readout, network.out_channels))
     projector = Projector(pooled.out_channels, pooled.out_channels, pooled.out_channels)

@@ -110,7 +110,7 @@ class InfoGraph(Method):
         """Build from options: GIN 3 x 32 with batch norm, layers concatenated, sum pooling."""
         network = build_encoder(
             encoder, num_features(data), hidden_channels=hidden_channels, num_layers=num_layers,
-            activation=activation, norm=norm, **{"jumping": "cat", **(encoder_options or {})},
+            activation=activation, norm=norm, jumping="cat", further=encoder_options,
         )  # fmt: skip
         width = network.out_channels
         return cls(network, make_readout(readout, width), _Head(width), _Head(width))

@@ -49,7 +49,8 @@ def ragged(begin: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
 
 def bisect(values: Tensor, begin: Tensor, end: Tensor, wanted: Tensor, *, right: bool = False) -> Tensor:
     """The first place in [begin, end) whose value is at least ``wanted`` (``right``: above it); ``end`` without one."""
-    low, last, wanted = begin, (end - 1).clamp(min=0), wanted.to(values.dtype)
+    low, last = begin.expand(torch.broadcast_shapes(begin.shape, wanted.shape)), (end - 1).clamp(min=0)
+    wanted = wanted.to(values.dtype)
     for bit in reversed(range(int((end - begin).max()).bit_length() if begin.numel() else 0)):
         middle = low + (2**bit - 1)
         value = pick(values, torch.minimum(middle, last))

@@ -32,6 +32,10 @@ def not_finite(value: Tensor) -> int | None:
     The extremes show it, in one pass and without a mask of the tensor's size unless something is wrong.
     """
     value = value.detach()
+    if value.layout != torch.strided:
+        value = value.to_sparse_coo().coalesce()
+        place = not_finite(value.values())
+        return None if place is None else int(value.indices()[0, place])
     if value.numel() == 0 or not (value.is_floating_point() or value.is_complex()):
         return None
     if not value.is_complex() and bool(torch.isfinite(torch.stack(torch.aminmax(value))).all()):

@@ -22,7 +22,7 @@ class Loader:
 
     Each iteration is an epoch with an order and random numbers of its own; they depend on (seed, epoch) alone, so
     that :meth:`epoch` gives the same batches again, whatever the number of threads. An item's random stream is its
-    position among the inputs: what is sampled for it does not depend on the batch it falls into.
+    position among the inputs: what is drawn for it does not depend on the batch it falls into.
 
     Parameters
     ----------

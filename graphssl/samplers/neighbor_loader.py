@@ -48,6 +48,8 @@ class NeighborLoader(Loader):
         DiskGraph ``edge_weight`` and ``time``.
     batch_size, shuffle, seed, drop_last, transform, prefetch, workers, pin_memory
         See :class:`Loader`.
+    num_workers, persistent_workers
+        Names of PyG's loader: the first is ``workers``, the second changes nothing, since workers are threads.
 
     Yields
     ------
@@ -55,8 +57,8 @@ class NeighborLoader(Loader):
         ``batch_size`` seeds stand first. ``n_id`` (N',) and ``e_id`` (E',): which nodes and edges of the graph these
         are; ``input_id`` (B,): which of ``input_nodes`` the seeds are. ``num_sampled_nodes`` and (of sampled edges)
         ``num_sampled_edges``: how many are new at each hop. What nodes and edges carry is there under its name.
-        ``in_degree`` and ``norm_degree`` (N',): of the nodes in the whole graph, unless sampled by weight or time;
-        encoders scale with them what a sample stands for.
+        ``whole_in_degree`` and ``whole_norm_degree`` (N',): of the nodes in the whole graph, unless sampled by weight
+        or time; encoders scale with them what a sample stands for.
 
     Raises
     ------
@@ -100,11 +102,15 @@ class NeighborLoader(Loader):
         prefetch: int = 2,
         workers: int = 1,
         pin_memory: bool = False,
+        num_workers: int | None = None,
+        persistent_workers: bool = False,
     ) -> None:
         if subgraph_type not in SUBGRAPH_TYPES:
             raise ConfigurationError(f"subgraph_type is one of {', '.join(SUBGRAPH_TYPES)}, got {subgraph_type!r}")
         if input_time is not None and (time_attr is None or not disjoint):
             raise ConfigurationError("input_time needs time_attr, and disjoint=True: seeds of different times")
+        if weight_attr is not None and time_attr is not None:
+            raise ConfigurationError("neighbours are sampled by weight_attr or by time_attr, not by both: give one")
         self.source = graph_source(data, weight_attr=weight_attr, time_attr=time_attr)
         if time_attr is not None and input_time is None:
             raise ConfigurationError(
@@ -126,6 +132,8 @@ class NeighborLoader(Loader):
         self.csr = self.source.topology("in")
         if weight_attr is not None and self.csr.weight is None:
             raise ConfigurationError(f"the graph has no attribute {weight_attr!r} to read the odds of its edges from")
+        if num_workers is not None:
+            workers = max(workers, whole_number("num_workers", num_workers, 0))
         super().__init__(
             self.input_nodes.numel(), batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last,
             transform=transform, prefetch=prefetch, workers=workers, pin_memory=pin_memory,
@@ -155,7 +163,7 @@ class NeighborLoader(Loader):
         if "x" not in data:
             data.num_nodes = found.node.numel()
         if self.csr.weight is None and self.input_time is None:
-            data.in_degree, data.norm_degree = degrees(self.source, found.node)
+            data.whole_in_degree, data.whole_norm_degree = degrees(self.source, found.node)
         return data
 
 
@@ -165,7 +173,10 @@ def _fanouts(num_neighbors: Any) -> list[int]:
         raise ConfigurationError(
             f"num_neighbors is a list of numbers >= -1, one a hop, such as [10, 10]; got {num_neighbors!r}"
         )
-    return [whole_number("num_neighbors", hop, -1) for hop in hops]
+    fanouts = [whole_number("num_neighbors", hop, -1) for hop in hops]
+    if max(fanouts) >= 2**31:
+        raise ConfigurationError(f"num_neighbors are numbers below 2^31, or -1 for all neighbours, got {fanouts}")
+    return fanouts
 
 
 def input_nodes_of(input_nodes: Any, num_nodes: int) -> Tensor:

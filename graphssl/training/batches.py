@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch_geometric.data import Batch, Data, FeatureStore
+from torch_geometric.nn import MessagePassing
 
 from graphssl.data import graph_source
 from graphssl.encoders import Stack
@@ -54,6 +55,9 @@ def without_labels(data: Any) -> Any:
     hidden = copy.copy(data)
     for key in [key for key in hidden.keys() if key in LABELS or key.endswith("_mask")]:  # noqa: SIM118
         del hidden[key]
+    for key, value in list(hidden.items()):
+        if isinstance(value, Tensor) and value.requires_grad:  # else training would leave gradients with the caller
+            hidden[key] = value.detach()
     return hidden
 
 
@@ -134,8 +138,8 @@ def node_batches(
         raise ConfigurationError(f"a batch of nodes needs batch_size of at least 2, got {batch_size}")
     if num_neighbors is None:
         depths = [module.hops for module in method.modules() if isinstance(module, Stack)]
-        if not depths:
-            raise ConfigurationError("give num_neighbors, one number a hop: the encoder does not tell its depth")
+        if not depths:  # a module of PyG's: as many hops as it has layers that pass messages
+            depths = [sum(isinstance(module, MessagePassing) for module in method.modules())]
         num_neighbors = [DEFAULT_NEIGHBOURS] * max(depths) or [0]
     source = graph_source(graph)
     alone = source.num_nodes % batch_size == 1

@@ -52,7 +52,7 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; a module given as an option is named by its class."""
-        return json.loads(json.dumps(asdict_shallow(self), default=_describe))
+        return json.loads(json.dumps(asdict_shallow(self), default=jsonable))
 
     @property
     def hash(self) -> str:
@@ -65,8 +65,10 @@ def asdict_shallow(settings: Settings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
-def _describe(value: Any) -> str:
-    """The same text in every process: without the address of an object."""
+def jsonable(value: Any) -> Any:
+    """What JSON has no form for: numpy's numbers as Python's, anything else as the same text in every process."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value) if isinstance(value, nn.Module) else str(value), flags=re.I)
 
 

@@ -17,9 +17,9 @@ def thin_degrees(data: Data, kept: Tensor, p: float | Tensor, *, generator: torc
 
     Of the :math:`d` edges that end in a node :math:`k` were sampled, and :math:`m` of these are kept. The others are
     dropped here with the same probability: the node keeps :math:`K = m + \mathrm{Bin}(d - k, 1 - p)` edges in
-    the whole graph, which is what ``norm_degree`` then counts. ``in_degree`` becomes :math:`m d / k`, so that encoders
-    go on scaling what comes over an edge by :math:`d / k`, the inverse of its probability to be sampled: sums over
-    the m edges are on average those over all edges that the view keeps in the whole graph, m = 0 included.
+    the whole graph, which is what ``whole_norm_degree`` then counts. ``whole_in_degree`` becomes :math:`m d / k`, so
+    that encoders go on scaling what comes over an edge by :math:`d / k`, the inverse of its probability to be sampled:
+    sums over the m edges are on average those over all edges that the view keeps in the whole graph, m = 0 included.
 
     Parameters
     ----------
@@ -34,10 +34,10 @@ def thin_degrees(data: Data, kept: Tensor, p: float | Tensor, *, generator: torc
     -----
     With weights, the kept share of what was not sampled counts, as if all of it had equal weights.
     """
-    if "in_degree" not in data or "norm_degree" not in data:
+    if "whole_in_degree" not in data or "whole_norm_degree" not in data:
         return data
     source, target = edge_index_of(data)
-    nodes, in_degree, norm_degree = data["in_degree"].numel(), data["in_degree"], data["norm_degree"]
+    nodes, in_degree, norm_degree = data["whole_in_degree"].numel(), data["whole_in_degree"], data["whole_norm_degree"]
 
     def total(values: Tensor) -> Tensor:
         return in_degree.new_zeros(nodes).index_add_(0, target, values.to(in_degree.dtype))  # (N,)
@@ -59,8 +59,8 @@ def thin_degrees(data: Data, kept: Tensor, p: float | Tensor, *, generator: torc
     twice = torch.where(seen > 0, (norm_degree - 1 - rest) / seen, 1.0)  # below 1 where edges were sampled repeatedly
     return copy_graph(
         data,
-        in_degree=torch.where(here > 0, in_degree * left / here.clamp(min=1), survivors),
-        norm_degree=1 + total(weight * kept) * twice + rest_left,
+        whole_in_degree=torch.where(here > 0, in_degree * left / here.clamp(min=1), survivors),
+        whole_norm_degree=1 + total(weight * kept) * twice + rest_left,
     )
 
 
@@ -79,14 +79,14 @@ def extend_degrees(data: Data, kept: Tensor, edge_index: Tensor, donor: Tensor) 
     donor : Tensor of int64, shape (K,)
         The edges of the batch whose weights they have.
     """
-    if "in_degree" not in data or "norm_degree" not in data:
+    if "whole_in_degree" not in data or "whole_norm_degree" not in data:
         return data
-    in_degree, target = data["in_degree"], edge_index[1]
+    in_degree, target = data["whole_in_degree"], edge_index[1]
     sampled = torch.bincount(edge_index_of(data)[1][kept], minlength=in_degree.numel()) > 0
     ones = in_degree.new_ones(target.numel())
     weight = ones if data.get("edge_weight") is None else data.edge_weight.detach().view(-1)[donor].to(ones.dtype)
     return copy_graph(
         data,
-        in_degree=(in_degree * sampled).index_add(0, target, ones),
-        norm_degree=data["norm_degree"].index_add(0, target, weight),
+        whole_in_degree=(in_degree * sampled).index_add(0, target, ones),
+        whole_norm_degree=data["whole_norm_degree"].index_add(0, target, weight),
     )

@@ -40,9 +40,9 @@ class DropEdges:
 
     Notes
     -----
-    A sampled batch stands for a larger graph, whose other edges are dropped, too: ``in_degree`` and ``norm_degree``
-    become those of the graph with fewer edges, so that a layer gives on average what it gives of the view of the whole
-    graph. ``docs/samplers.md`` says how close.
+    A sampled batch stands for a larger graph, whose other edges are dropped, too: ``whole_in_degree`` and
+    ``whole_norm_degree`` become those of the graph with fewer edges, so that a layer gives on average what it gives of
+    the view of the whole graph. ``docs/samplers.md`` says how close.
 
     References
     ----------

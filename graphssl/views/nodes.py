@@ -57,7 +57,7 @@ class DropNodes:
         best = segment_reduce(uniform, graph, num_graphs(data), "max")  # (G,)
         # The best of a graph survives anyway unless all fall.
         keep = (uniform >= self.p) | (uniform == best[graph])
-        if "in_degree" in data:
+        if "whole_in_degree" in data:
             source, target = edge_index_of(data)
             data = thin_degrees(data, keep[source] & keep[target], self.p, generator=generator)
         return take_nodes(data, keep)

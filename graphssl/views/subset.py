@@ -100,7 +100,7 @@ def replace_edges(data: Data, edge_index: Tensor, *, edge_weight: Tensor) -> Dat
     In a batch the edges must come graph by graph. Of a sampled batch, the degrees in the whole graph go as well.
     """
     kinds = attribute_kinds(data)
-    sampled = [key for key in ("num_sampled_edges", "in_degree", "norm_degree") if key in data]
+    sampled = [key for key in ("num_sampled_edges", "whole_in_degree", "whole_norm_degree") if key in data]
     new: dict[str, Tensor | None] = {key: None for key, kind in kinds.items() if kind == "edge"}
     new |= dict.fromkeys(sampled)
     new |= {"edge_index": edge_index, "edge_weight": edge_weight}

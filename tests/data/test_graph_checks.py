@@ -127,3 +127,12 @@ def test_trailing_graph_without_nodes_counts():
 def test_graphs_with_different_features():
     with pytest.raises(InvalidGraphError, match=r"\[2, 3\]"):
         num_features([graph(), graph(x=torch.ones(3, 3))])
+
+
+@pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr"])
+def test_sparse_features_are_looked_at_too(layout):
+    x = torch.eye(5)
+    check_graph(Data(x=getattr(x, layout)(), edge_index=torch.empty(2, 0, dtype=torch.long)))
+    x[3, 3] = torch.nan
+    with pytest.raises(InvalidGraphError, match="row 3"):
+        check_graph(Data(x=getattr(x, layout)(), edge_index=torch.empty(2, 0, dtype=torch.long)))

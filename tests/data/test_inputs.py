@@ -375,3 +375,14 @@ def test_damaged_npz(tmp_path):
     np.savez(tmp_path / "text.npz", edge_index=EDGES.numpy(), x=np.array([["a"], ["b"], ["c"]]))
     with pytest.raises(InvalidGraphError, match="'x'"):
         to_graphs(tmp_path / "text.npz")
+
+
+@pytest.mark.parametrize("dtype", [">i8", "<i4", "u2"])
+def test_npz_with_edges_of_any_integers(tmp_path, dtype):
+    np.savez(tmp_path / "g.npz", edge_index=EDGES.numpy().astype(dtype), x=np.ones((3, 2), dtype=">f4"))
+    assert torch.equal(to_graphs(tmp_path / "g.npz").data.edge_index, EDGES)
+    np.savez(tmp_path / "count.npz", edge_index=EDGES.numpy(), num_nodes=np.array([7]))
+    assert to_graphs(tmp_path / "count.npz").data.num_nodes == 7
+    np.savez(tmp_path / "bad.npz", edge_index=EDGES.numpy(), num_nodes=np.array([7.5]))
+    with pytest.raises(InvalidGraphError, match="num_nodes as one integer"):
+        to_graphs(tmp_path / "bad.npz")

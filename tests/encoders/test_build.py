@@ -225,6 +225,7 @@ def test_activation_keeps_shape(name):
         (ConfigurationError, "num_layers", {"num_layers": 0}),
         (ConfigurationError, "hidden_channels", {"hidden_channels": -3}),
         (ConfigurationError, "hidden_channels", {"hidden_channels": (256, 128)}),
+        (UnknownOptionError, "did you mean 'dropout'", {"further": {"dropot": 0.1}}),
     ],
 )
 def test_bad_options_are_named(error, message, options):
@@ -253,6 +254,29 @@ def test_bad_graphs_are_named(name, change, message):
         data[key] = value
     with pytest.raises(InvalidGraphError, match=message):
         build(name)(data)
+
+
+def test_further_options_go_before_those_by_name():
+    encoder = build_encoder("gcn", 5, hidden_channels=8, norm="batch", further={"norm": "layer", "hidden_channels": 6})
+    assert encoder.out_channels == 6
+    assert {type(norm).__name__ for norm in encoder.norms} == {"LayerNorm"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_features_of_another_precision_are_named(dtype):
+    data = graph(0)
+    data.x = data.x.to(dtype)
+    with pytest.raises(InvalidGraphError, match=r"torch\.float32, as the encoder's weights"):
+        build("gcn")(data)
+    assert build("gcn").to(dtype)(data).dtype == dtype
+
+
+@pytest.mark.parametrize("encoder", ["gcn", "gin", "sage", "gat"])
+def test_a_users_degrees_are_only_attributes(encoder):
+    data = graph(0)
+    expected = build(encoder)(data)
+    data.in_degree, data.norm_degree = torch.rand(data.num_nodes), torch.rand(data.num_nodes)
+    assert torch.equal(build(encoder)(data), expected)
 
 
 def test_gat_asks_for_dense_features():

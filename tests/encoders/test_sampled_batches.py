@@ -98,7 +98,7 @@ def test_each_layer_keeps_one_ring_less():
             assert smaller.num_nodes == reached[left]
             assert smaller.num_edges == sum(batch.num_sampled_edges[:left])
             assert torch.equal(smaller.edge_weight, batch.edge_weight[: smaller.num_edges])
-            assert torch.equal(smaller.in_degree, batch.in_degree[: reached[left]])
+            assert torch.equal(smaller.whole_in_degree, batch.whole_in_degree[: reached[left]])
     assert torch.equal(h, batch.x[:3])
     whole = graph("weights")
     assert keep_reachable(whole.x, whole, layers_left=0) == (whole.x, whole)
@@ -179,7 +179,7 @@ def test_views_keep_seeds_first_and_the_counts(view, fanouts):
             hop = torch.repeat_interleave(torch.arange(len(fanouts) + 1), torch.tensor(batch.num_sampled_nodes))
             count = torch.bincount(hop[out.place], minlength=len(fanouts) + 1)
             assert out.num_sampled_nodes == count.tolist()
-            for key in ("in_degree", "norm_degree"):
+            for key in ("whole_in_degree", "whole_norm_degree"):
                 assert out[key].shape == (out.num_nodes,)
             if isinstance(view, AddEdges | PerturbEdges):
                 assert "num_sampled_edges" not in out  # new edges join any hops
@@ -198,7 +198,7 @@ def test_diffusion_replaces_the_degrees_with_the_edges():
     batch = sample(graph("undirected"), [3, 2], torch.arange(6))
     batch.x = batch.x.float()
     out = PPRDiffusion(0.2)(batch)
-    assert not {"in_degree", "norm_degree", "num_sampled_edges"} & set(out.keys())
+    assert not {"whole_in_degree", "whole_norm_degree", "num_sampled_edges"} & set(out.keys())
     assert out.batch_size == 6
     encoder = build("gcn").float()
     plain = Data(x=out.x, edge_index=out.edge_index, edge_weight=out.edge_weight)

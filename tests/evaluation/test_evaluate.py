@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
+import graphssl
 from graphssl.errors import ConfigurationError, UnknownNameError
 from graphssl.evaluation import evaluate, evaluate_embedding, find_protocol, read_labels
 
@@ -54,6 +55,24 @@ def test_an_array_repeats_split_and_probe(protocol):
         assert report.std == 0  # one split, one solution
     else:
         assert report.std > 0
+
+
+def test_an_embedder_is_trained_anew_for_each_seed():
+    data = node_data()
+    embedder = graphssl.Embedder("dgi", hidden_channels=8, max_steps=2, device="cpu", random_state=7)
+    report = evaluate(embedder, data, protocol="public", seeds=2)
+    by_hand = [
+        evaluate(
+            lambda seen, seed: graphssl.Embedder(
+                "dgi", hidden_channels=8, max_steps=2, device="cpu", random_state=seed
+            ).fit_transform(seen),
+            data, protocol="public", seeds=[seed],
+        ).mean
+        for seed in (0, 1)
+    ]  # fmt: skip
+    assert report.std_over == "training"
+    assert [row["value"] for row in report.rows] == by_hand
+    assert not hasattr(embedder, "method_")
 
 
 def test_ten_folds_over_graphs():

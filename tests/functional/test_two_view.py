@@ -132,7 +132,7 @@ def test_the_only_row_is_an_anchor_without_negatives() -> None:
 @pytest.mark.parametrize(
     "anchors",
     [torch.tensor([0, 0]), torch.tensor([4]), torch.tensor([-1]), torch.tensor([]).long(), torch.tensor([[0]]),
-     torch.tensor([0.0]), torch.tensor([True, False, True, True])],
+     torch.tensor([0.0]), torch.tensor([True, False, True, True]), [0, 1]],
 )  # fmt: skip
 def test_what_is_no_set_of_rows_cannot_be_anchors(anchors: Tensor) -> None:
     with pytest.raises(ConfigurationError, match=r"distinct integers in \[0, 4\)"):

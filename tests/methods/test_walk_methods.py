@@ -114,6 +114,21 @@ def test_node2vec_reads_weights_and_deepwalk_does_not() -> None:
     assert set(walks["deepwalk"].unique().tolist()) == {0, 1, 2}
 
 
+def test_node2vec_reads_the_weights_of_a_graph_on_disk(tmp_path: Path) -> None:
+    data = graphssl.load_dataset("karate").clone()
+    data.edge_weight = 1.0 + (data.edge_index[0] * data.edge_index[1] % 7).float()  # the same both ways
+    weighted = write_graph(tmp_path / "weighted", data)
+
+    def embedding(name: str, graph: object) -> np.ndarray:
+        return graphssl.Embedder(name, max_steps=3, batch_size=32, out_channels=8, device="cpu").fit_transform(graph)
+
+    assert np.array_equal(embedding("node2vec", weighted), embedding("node2vec", data))
+    data.edge_weight = None
+    plain = embedding("node2vec", data)
+    assert not np.array_equal(embedding("node2vec", weighted), plain)
+    assert np.array_equal(embedding("deepwalk", weighted), embedding("deepwalk", data))
+
+
 def test_p_and_q_reach_the_walks() -> None:
     ring = [(i, (i + d) % 12) for i in range(12) for d in (1, 11)]
 

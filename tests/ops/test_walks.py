@@ -74,6 +74,15 @@ def test_hard_graphs_alike(name, graph):
             assert random_walks(csr, seeds, 0, **options).tolist() == [[s] for s in seeds.tolist()]
 
 
+@pytest.mark.parametrize("name", TIERS)
+def test_weighted_second_order_walks_where_no_node_has_a_choice(name):
+    edges = torch.tensor([[0, 1, 2], [1, 2, 3]])
+    csr = CSR.from_edges(edges, 4, weight=torch.tensor([1.0, 2.0, 3.0]))
+    with tier(name):
+        walks = random_walks(csr, torch.tensor([0, 1]), 4, p=0.5, q=2.0)
+    assert walks.tolist() == [[0, 1, 2, 3, 3], [1, 2, 3, 3, 3]]
+
+
 def test_isolated_nodes_stay_and_dead_ends_return():
     csr = CSR.from_edges(torch.tensor([[0], [1]]), 3)
     assert random_walks(csr, torch.tensor([0, 2]), 3).tolist() == [[0, 1, 1, 1], [2, 2, 2, 2]]

@@ -56,8 +56,8 @@ def test_layout():
     assert batch.num_sampled_nodes[0] == 3
     assert "name" not in batch
     degree = torch.bincount(data.edge_index[1], minlength=40)
-    assert torch.equal(batch.in_degree, degree[batch.n_id].float())
-    torch.testing.assert_close(batch.norm_degree, gcn_degree(data.edge_index, 40, data.edge_weight)[batch.n_id])
+    assert torch.equal(batch.whole_in_degree, degree[batch.n_id].float())
+    torch.testing.assert_close(batch.whole_norm_degree, gcn_degree(data.edge_index, 40, data.edge_weight)[batch.n_id])
     # Hop after hop, edges end in the nodes of the hop before: as many as the fan-out, if there are.
     start, reached = 0, [0, *torch.tensor(batch.num_sampled_nodes).cumsum(0).tolist()]
     for hop, fanout in enumerate([4, 2]):
@@ -144,7 +144,7 @@ def test_temporal_sampling_looks_back_only():
     for place, (node, until) in enumerate(zip(seeds.tolist(), limit.tolist(), strict=True)):
         wanted = ((data.edge_index[1] == node) & (data.time <= until)).nonzero().view(-1)
         assert torch.equal(batch.e_id[batch.edge_index[1] == place].sort().values, wanted)
-    assert "in_degree" not in batch  # it would count edges of the future
+    assert "whole_in_degree" not in batch  # it would count edges of the future
     two = one(data, [3, 3], **settings)
     assert bool((two.time <= limit[two.batch[two.edge_index[1]]]).all())
 
@@ -154,7 +154,7 @@ def test_weighted_sampling_follows_the_odds():
     star = Data(x=torch.rand(5, 1), edge_index=torch.tensor([[1, 2, 3, 4], [0, 0, 0, 0]]), odds=weight)
     loader = NeighborLoader(star, [1], torch.zeros(4000, dtype=torch.int64), weight_attr="odds", batch_size=4000)
     batch = next(iter(loader))
-    assert "in_degree" not in batch
+    assert "whole_in_degree" not in batch
     count = torch.bincount(batch.e_id, minlength=4).double()
     expected = 4000 * weight.double() / 8
     assert count[0] == 0
@@ -174,12 +174,12 @@ def test_degrees_are_none_of_the_sample():
     data = graph(loops=False)
     data.edge_weight = None
     batch = one(data, [1], batch_size=9)
-    assert torch.equal(batch.norm_degree, batch.in_degree + 1)
+    assert torch.equal(batch.whole_norm_degree, batch.whole_in_degree + 1)
     data = graph()
     data.edge_weight = None
     batch = one(data, [1], batch_size=40)
-    assert bool((batch.norm_degree <= batch.in_degree + 1).all())
-    assert bool((batch.norm_degree < batch.in_degree + 1).any())
+    assert bool((batch.whole_norm_degree <= batch.whole_in_degree + 1).all())
+    assert bool((batch.whole_norm_degree < batch.whole_in_degree + 1).any())
 
 
 def test_a_graph_without_features():
@@ -217,7 +217,7 @@ def test_pairs_of_stores_equal_the_graph_in_memory(layout):
         here, there = (one(d, [3, 2], batch_size=11, **settings) for d in (data, pair))
         ends = here.n_id[here.edge_index], there.n_id[there.edge_index]
         assert torch.equal(*ends)
-        for key in ("n_id", "x", "y", "in_degree", "norm_degree", "input_id"):
+        for key in ("n_id", "x", "y", "whole_in_degree", "whole_norm_degree", "input_id"):
             assert torch.equal(here[key], there[key]), key
 
 
@@ -225,7 +225,7 @@ def test_a_data_is_a_pair_of_stores_too():
     data = graph()
     pair = one((data, data), [3, 2], batch_size=11)
     whole = one(data, [3, 2], batch_size=11)
-    for key in ("n_id", "e_id", "edge_index", "x", "y", "in_degree"):
+    for key in ("n_id", "e_id", "edge_index", "x", "y", "whole_in_degree"):
         assert torch.equal(whole[key], pair[key]), key
 
 
@@ -238,12 +238,12 @@ def test_graphs_on_disk(tmp_path, undirected):
     for given in (disk, (disk, disk), graph_source(disk)):
         here, there = (one(d, [3, 2], batch_size=13) for d in (data, given))
         assert torch.equal(here.n_id[here.edge_index], there.n_id[there.edge_index])
-        names = ("n_id", "x", "y", "in_degree", "norm_degree", "input_id")
+        names = ("n_id", "x", "y", "whole_in_degree", "whole_norm_degree", "input_id")
         for key in names if undirected else (*names, "edge_weight", "time"):
             torch.testing.assert_close(here[key], there[key])
     if not undirected:
         batch = one(disk, [2], weight_attr="edge_weight", batch_size=40)
-        assert "in_degree" not in batch
+        assert "whole_in_degree" not in batch
         settings = dict(input_time=torch.full((40,), 30), disjoint=True, batch_size=40)
         assert int(one(disk, [-1], time_attr="time", **settings).time.max()) <= 30
 
@@ -312,6 +312,8 @@ def test_the_graph_is_not_copied_and_the_topology_remembered():
         (ConfigurationError, "disjoint=True", {"input_time": torch.zeros(40, dtype=torch.int64), "time_attr": "time"}),
         (ConfigurationError, "one input_time for each of 40",
          {"input_time": torch.zeros(3, dtype=torch.int64), "time_attr": "time", "disjoint": True}),
+        (ConfigurationError, "not by both", {"weight_attr": "edge_weight", "time_attr": "time"}),
+        (ConfigurationError, "below 2\\^31", {"num_neighbors": [2**31]}),
         (ConfigurationError, "'when'", {"time_attr": "when"}),
         (ConfigurationError, "'odds'", {"weight_attr": "odds"}),
         (ConfigurationError, "disjoint=False", {"subgraph_type": "induced", "disjoint": True}),
@@ -339,6 +341,20 @@ def test_as_many_batches_are_made_at_once_as_there_are_workers(prefetch):
     loader = NeighborLoader(graph(), [2], batch_size=4, workers=4, prefetch=prefetch, transform=wait,
                             input_nodes=torch.arange(36))  # fmt: skip
     assert [int(batch.input_id[0]) for batch in loader] == list(range(0, 36, 4))
+
+
+def test_pygs_names_of_workers():
+    loader = NeighborLoader(graph(), [2], batch_size=8, num_workers=3, persistent_workers=True)
+    assert loader.workers == 3
+    assert NeighborLoader(graph(), [2], num_workers=0).workers == 1
+
+
+@pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr"])
+def test_sparse_features(layout):
+    data = graph()
+    dense = one(data, [2])
+    data.x = getattr(data.x, layout)()
+    assert torch.equal(one(data, [2]).x.to_dense(), dense.x)
 
 
 def test_settings_may_be_arrays_and_lists():

@@ -144,8 +144,8 @@ def test_hops_are_those_of_the_deepest_encoder(small):
     mlp = graphssl.create_method("grace", small, encoder="mlp", **SMALL)
     train(mlp, small, steps=2, batch_size=8, device="cpu")
     external = graphssl.create_method("dgi", small, encoder=GCN(6, 8, num_layers=2))
-    with pytest.raises(ConfigurationError, match="give num_neighbors"):
-        train(external, small, steps=1, batch_size=8, device="cpu")
+    loader = node_batches(small, method=external, batch_size=8, num_neighbors=None, seed=0)
+    assert loader.num_neighbors == [10, 10]  # of a module of PyG's: as many as it has layers that pass messages
     train(external, small, steps=2, batch_size=8, num_neighbors=[5, 5], device="cpu")
     with pytest.raises(ConfigurationError, match="without batch_size"):
         embed_data(external, small, batch_size=8, device="cpu")

@@ -121,8 +121,8 @@ def test_where_all_neighbours_are_there_degrees_are_those_that_are_left():
     for number, view in enumerate((DropEdges(0.4), DropEdges(0.4, undirected=True), AdaptiveDropEdges(0.4))):
         out = view(next(iter(samples_of(data, -1))), generator=generator(number))
         left = torch.bincount(out.edge_index[1], minlength=NODES)
-        assert torch.equal(out.norm_degree, 1.0 + left)
-        torch.testing.assert_close(out.in_degree, left.float())
+        assert torch.equal(out.whole_norm_degree, 1.0 + left)
+        torch.testing.assert_close(out.whole_in_degree, left.float())
 
 
 def test_the_edges_that_were_not_sampled_are_dropped_at_the_same_rate():
@@ -130,13 +130,13 @@ def test_the_edges_that_were_not_sampled_are_dropped_at_the_same_rate():
     two = Compose([DropEdges(0.2), DropEdges(0.25)])
     for view in (DropEdges(0.4), two, AdaptiveDropEdges(0.4), DropNodes(0.4)):
         out = view(batch, generator=generator())
-        left = out.norm_degree[: out.batch_size] - 1
+        left = out.whole_norm_degree[: out.batch_size] - 1
         variance = 100 * 0.4 * 0.6
         assert abs(float(left.mean()) - 60) < 5 * (variance / left.numel()) ** 0.5
         if view is not two:
             assert torch.equal(left, left.round())
             assert float(left.var()) == pytest.approx(variance, rel=5 * (2 / left.numel()) ** 0.5)
-    assert DropEdges(1.0)(batch).norm_degree.unique().tolist() == [1]
+    assert DropEdges(1.0)(batch).whole_norm_degree.unique().tolist() == [1]
 
 
 @pytest.mark.parametrize("view", [AddEdges(1.0), PerturbEdges(1.0)], ids=str)
@@ -155,4 +155,6 @@ def test_samples_without_degrees_have_none_afterwards():
     data = random_graph("weights")
     loader = NeighborLoader(data, [3], batch_size=NODES, weight_attr="edge_weight", prefetch=0)
     for view in (DropEdges(0.4), DropNodes(0.4), PerturbEdges(0.4)):
-        assert not {"in_degree", "norm_degree"} & set(view(next(iter(loader)), generator=generator()).keys())
+        assert not {"whole_in_degree", "whole_norm_degree"} & set(
+            view(next(iter(loader)), generator=generator()).keys()
+        )
