@@ -229,6 +229,17 @@ def test_nan_stays_in_its_segment_and_column(tier_name, op, columns):
     assert torch.equal(out.isnan(), expected[order] if op == "softmax" else expected)
 
 
+@needs_cpp
+@pytest.mark.parametrize("width", [1, 2, 40])
+def test_sums_of_many_sorted_rows_keep_their_digits(width):
+    rows = 2**24 // width + 5000
+    src, index = torch.full((rows, width), 0.1), torch.zeros(rows, dtype=torch.long)
+    exact = float(src[0, 0].double()) * rows
+    # Rounding goes one way here. Added row by row the sum would be 16 % too small.
+    assert segment_reduce(src, index, 1, "sum").double().sub(exact).abs().max() < 1e-3 * exact
+    assert segment_reduce(src, index, 1, "mean").sub(0.1).abs().max() < 1e-4
+
+
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
 def test_small_gradients_by_torch_are_the_same(reduce, monkeypatch):
     src, index = draw(200, 9)

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t PIECE = 16384;  // entries of the matrix
 constexpr int64_t BLOCK = 256;    // columns
+constexpr int64_t RUN = 1024;     // rows of a sorted segment whose sum is added as one: a sum of 2^24 ones is right
 constexpr int64_t NO_MEMORY = 1, OUT_OF_RANGE = 2;
 
 // Rows [begin, end) as far as they belong to segments [low, high), columns [column, column + width).
@@ -118,12 +119,17 @@ template <typename T, int64_t BYTES> struct Lane {  // arithmetic works entry by
 template <typename Op, int64_t NUMBER, typename V, typename T>
 int64_t strip(const T* src, int64_t ld, int64_t count, T divisor, T* out) {
     constexpr int64_t EACH = sizeof(V) / sizeof(T);
-    V kept[NUMBER];
-    for (int64_t k = 0; k < NUMBER; ++k) kept[k] = V{} + Op::template start<T>();
-    for (int64_t e = 0; e < count; ++e)
-        for (int64_t k = 0; k < NUMBER; ++k)
-            kept[k] = Op::join(kept[k], *reinterpret_cast<const V*>(src + e * ld + k * EACH));
-    for (int64_t k = 0; k < NUMBER; ++k) *reinterpret_cast<V*>(out + k * EACH) = kept[k] / divisor;
+    V total[NUMBER], kept[NUMBER];
+    for (int64_t k = 0; k < NUMBER; ++k) total[k] = V{} + Op::template start<T>();
+    for (int64_t begin = 0; begin < count; begin += RUN) {
+        const int64_t end = begin + RUN < count ? begin + RUN : count;
+        for (int64_t k = 0; k < NUMBER; ++k) kept[k] = V{} + Op::template start<T>();
+        for (int64_t e = begin; e < end; ++e)
+            for (int64_t k = 0; k < NUMBER; ++k)
+                kept[k] = Op::join(kept[k], *reinterpret_cast<const V*>(src + e * ld + k * EACH));
+        for (int64_t k = 0; k < NUMBER; ++k) total[k] = Op::join(total[k], kept[k]);
+    }
+    for (int64_t k = 0; k < NUMBER; ++k) *reinterpret_cast<V*>(out + k * EACH) = total[k] / divisor;
     return NUMBER * EACH;
 }
 
