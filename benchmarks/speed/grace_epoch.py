@@ -4,13 +4,14 @@ Model, views, temperature and Adam are those of the recipe for PubMed; the dense
 contrast.py for it) and keeps about 8 matrices of N x N, 12 GB on PubMed. It is left out, and said so, where that does
 not fit into the memory free at the start. ``--subgraph N`` takes a planted-community graph of N nodes and 500 features.
 
-    python benchmarks/speed/grace_epoch.py [--repeats 5] [--threads 1] [--subgraph 4000]
+    python benchmarks/speed/grace_epoch.py [--repeats 5] [--threads 1] [--subgraph 4000] [--variants 'a;b']
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import contrast
 import measure
@@ -23,6 +24,7 @@ from graphssl.data import planted_communities, with_features
 from graphssl.method import method_recipes
 
 RECIPE = method_recipes("grace")["pubmed"]
+ANCHORS = 256
 
 
 def graph_of(subgraph: int | None) -> tuple[Data, str]:
@@ -43,7 +45,7 @@ def build(data: Data) -> dict[str, Callable[[], None]]:
     def ours(method: torch.nn.Module) -> Tensor:
         return method.loss(data)
 
-    def step(loss: Callable[[torch.nn.Module], Tensor], tier: str, **options: str) -> Callable[[], None]:
+    def step(loss: Callable[[torch.nn.Module], Tensor], tier: str, **options: Any) -> Callable[[], None]:
         method = create_method("grace", data, **RECIPE.options, **options)
         training = {key: RECIPE.training[key] for key in ("lr", "weight_decay")}
         optimizer = torch.optim.Adam(method.parameters(), **training)
@@ -61,6 +63,7 @@ def build(data: Data) -> dict[str, Callable[[], None]]:
         if tier == "cpp":
             for precision in contrast.PRECISIONS:
                 steps[f"graphssl, cpp, {precision}"] = step(ours, tier, precision=precision)
+            steps[f"graphssl, cpp, {ANCHORS} anchors"] = step(ours, tier, num_anchors=ANCHORS)
     return steps
 
 
@@ -71,6 +74,7 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="grace_epoch", help="name of the results file; empty: none is written")
+    parser.add_argument("--variants", help="only these, separated by semicolons")
     parser.add_argument("--peak", metavar="VARIANT", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -82,7 +86,9 @@ def main() -> None:
         return
 
     steps = build(data)
-    if not contrast.fits(contrast.DENSE, data.num_nodes):
+    if args.variants:
+        steps = {name: steps[name] for name in args.variants.split(";")}
+    if contrast.DENSE in steps and not contrast.fits(contrast.DENSE, data.num_nodes):
         print(f"dense form left out: it needs about {contrast.DENSE_MATRICES * 4e-9 * data.num_nodes**2:.0f} GB")
         del steps[contrast.DENSE]
     samples = measure.interleave(steps, repeats=min(2, args.repeats), warmup=args.warmup)
