@@ -38,7 +38,8 @@ LEADS = {
         "The whole step (views, encoder, projector, loss, backward, Adam) with the recipe for PubMed; the dense form "
         "differs in its loss alone. In plain float32 the multiplications alone that a form without N x N matrices "
         "needs (`the products alone` of [the next section](#contrast-of-all-pairs)) take most of what five times as "
-        "fast would leave for the whole step; `high` and `bfloat16` are how it goes faster.",
+        "fast would leave for the whole step; `high` and `bfloat16` are how it goes faster. With 256 anchors the loss is "
+        "that of all nodes on average only.",
     ),
     "contrast": (
         "Contrast of all pairs",
@@ -59,8 +60,9 @@ LEADS = {
     "walks": (
         "Random walks and subgraphs",
         "Batches of 1,024 seeds on a power-law graph of ogbn-arxiv's shape, in the layout of a PyG batch: subgraphs of "
-        "random walks with restart 0.8, ego nets, walks of node2vec. The speed of such machines differs from day to "
-        "day: on another one the same code gave 217,000 subgraphs of 64 moves a second, and 84,400 of 256.",
+        "random walks with restart 0.8, ego nets, walks of node2vec. Runs differ by a tenth: three on one day gave 230,000 to "
+        "256,000 subgraphs of 64 moves a second on one thread and 339,000 to 357,000 on two, and 88,000 to 93,000 of 256 "
+        "moves on one.",
     ),
     "neighbours": (
         "Neighbour sampling",
@@ -130,6 +132,8 @@ GLANCE: tuple[tuple[str, str, Row, str | None, str], ...] = (
     ("GRACE, a training step, PubMed", "grace_epoch", {}, "dense, autograd", "graphssl, cpp"),
     ("the same, `precision='high'`", "grace_epoch", {}, "dense, autograd", "graphssl, cpp, high"),
     ("the same, `precision='bfloat16'`", "grace_epoch", {}, "dense, autograd", "graphssl, cpp, bfloat16"),
+    ("the same, `num_anchors=256`, on another processor", "grace_epoch_zen4", {}, "dense, autograd",
+     "graphssl, cpp, 256 anchors"),
     ("GRACE's loss and gradient, 169,343 nodes", "contrast_large", {}, None, "cpp"),
     ("the same, `precision='bfloat16'`", "contrast_large", {}, None, "cpp, bfloat16"),
     ("16 batches of 1,024 seeds, 10 and 10 neighbours, features", "neighbours_peer", {"path": "loader [10, 10]"},
