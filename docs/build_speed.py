@@ -38,8 +38,8 @@ LEADS = {
         "The whole step (views, encoder, projector, loss, backward, Adam) with the recipe for PubMed; the dense form "
         "differs in its loss alone. In plain float32 the multiplications alone that a form without N x N matrices "
         "needs (`the products alone` of [the next section](#contrast-of-all-pairs)) take most of what five times as "
-        "fast would leave for the whole step; `high` and `bfloat16` are how it goes faster. With 256 anchors the loss is "
-        "that of all nodes on average only.",
+        "fast would leave for the whole step; `high` and `bfloat16` are how it goes faster. With 256 anchors the loss "
+        "is that of all nodes on average only.",
     ),
     "contrast": (
         "Contrast of all pairs",
@@ -60,9 +60,9 @@ LEADS = {
     "walks": (
         "Random walks and subgraphs",
         "Batches of 1,024 seeds on a power-law graph of ogbn-arxiv's shape, in the layout of a PyG batch: subgraphs of "
-        "random walks with restart 0.8, ego nets, walks of node2vec. Runs differ by a tenth: three on one day gave 230,000 to "
-        "256,000 subgraphs of 64 moves a second on one thread and 339,000 to 357,000 on two, and 88,000 to 93,000 of 256 "
-        "moves on one.",
+        "random walks with restart 0.8, ego nets, walks of node2vec. Runs differ by a tenth: three on one day gave "
+        "230,000 to 256,000 subgraphs of 64 moves a second on one thread and 339,000 to 357,000 on two, and 88,000 to "
+        "93,000 of 256 moves on one.",
     ),
     "neighbours": (
         "Neighbour sampling",
