@@ -19,6 +19,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "accuracy"
 TITLES = {
     "public": "Planetoid, public split; GRACE on PubMed at 200 of its 1,500 steps",
     "random-10-90": "Planetoid, random 10 % / 90 % (GRACE's protocol); PubMed at 200 of 1,500 steps",
+    "grace-pubmed-256-anchors/public": "GRACE on PubMed, its 1,500 steps over 256 anchors each, public split",
+    "grace-pubmed-256-anchors/random-10-90": "the same, random 10 % / 90 %",
     "random-10-10-80": "Amazon Computers, Coauthor CS, random 10 / 10 / 80 %; BGRL at 1,500 of its 10,000 steps",
     "tu": "TU graphs, 10-fold",
     "encoders": "The same objective on other encoders",
