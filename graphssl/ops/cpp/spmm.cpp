@@ -10,7 +10,9 @@
 namespace {
 
 constexpr int64_t AHEAD = 4;  // entries whose row is fetched in advance
+constexpr int64_t LINES = 64;  // of rows of one strip that are fetched in advance, beyond the row of the result
 constexpr int64_t ROWS = 64;  // rows handed to a thread at a time
+constexpr int64_t NEAR = 8 << 20;  // bytes of x beyond which rows are fetched into the second cache, not the first
 constexpr int64_t FIRST_CACHE = 96 << 10;  // bytes of x read from the first cache and the near part of the second
 
 template <typename T> struct Product {
@@ -33,13 +35,16 @@ template <typename T> struct Product {
         return leaky && !(sum > 0) ? slope * sum : sum;
     }
 
-    // COUNT registers of the result, from column `at` on; FAR: rows of x come from memory and are asked for in advance.
-    template <int64_t COUNT, bool FAR> void strip(int64_t first, int64_t last, T* to, int64_t at) const {
+    // COUNT registers of the result, from column `at` on. INTO: the cache into which rows of x are fetched in advance, 0
+    // for none. ONE: rows have one strip, and those of the next rows' entries, up to `known`, are fetched too.
+    template <int64_t COUNT, int INTO, bool ONE>
+    void strip(int64_t first, int64_t last, int64_t known, T* to, int64_t at) const {
+        constexpr int64_t ahead = ONE ? LINES / COUNT : AHEAD;
         Vec<T> sum[COUNT] = {};
         for (int64_t e = first; e < last; ++e) {
-            if (FAR && e + AHEAD < last) {
-                const T* later = row(e + AHEAD) + at;
-                for (int64_t k = 0; k < COUNT; ++k) __builtin_prefetch(later + k * LANES<T>);
+            if (INTO && e + ahead < (ONE ? known : last)) {
+                const T* later = row(e + ahead) + at;
+                for (int64_t k = 0; k < COUNT; ++k) __builtin_prefetch(later + k * LANES<T>, 0, INTO == 1 ? 3 : 2);
             }
             const T v = value[e];
             const T* from = row(e) + at;
@@ -64,15 +69,16 @@ template <typename T> struct Product {
     }
 
     // Columns [left, right) of the rows [begin, end).
-    template <bool FAR> void block(int64_t begin, int64_t end, int64_t left, int64_t right) const {
+    template <int INTO, bool ONE> void block(int64_t begin, int64_t end, int64_t left, int64_t right) const {
         for (int64_t r = begin; r < end; ++r) {
             T* to = out + (scatter ? scatter[r] : r) * width;
+            const int64_t first = ptr[r], last = ptr[r + 1], known = ptr[end];
             int64_t j = left;
-            for (; j + 8 * LANES<T> <= right; j += 8 * LANES<T>) strip<8, FAR>(ptr[r], ptr[r + 1], to, j);
-            if (j + 4 * LANES<T> <= right) strip<4, FAR>(ptr[r], ptr[r + 1], to, j), j += 4 * LANES<T>;
-            if (j + 2 * LANES<T> <= right) strip<2, FAR>(ptr[r], ptr[r + 1], to, j), j += 2 * LANES<T>;
-            if (j + LANES<T> <= right) strip<1, FAR>(ptr[r], ptr[r + 1], to, j), j += LANES<T>;
-            if (j < right) rest(ptr[r], ptr[r + 1], to, j, right);
+            for (; j + 8 * LANES<T> <= right; j += 8 * LANES<T>) strip<8, INTO, ONE>(first, last, known, to, j);
+            if (j + 4 * LANES<T> <= right) strip<4, INTO, ONE>(first, last, known, to, j), j += 4 * LANES<T>;
+            if (j + 2 * LANES<T> <= right) strip<2, INTO, ONE>(first, last, known, to, j), j += 2 * LANES<T>;
+            if (j + LANES<T> <= right) strip<1, INTO, ONE>(first, last, known, to, j), j += LANES<T>;
+            if (j < right) rest(first, last, to, j, right);
         }
     }
 };
@@ -81,15 +87,21 @@ template <typename T> int64_t run(const Product<T>& product, int64_t rows, int64
     // Few rows of x (a weight), each met many times: strips of them that fit the first cache, one after the other.
     const bool few = sources * 2 * 64 <= FIRST_CACHE && product.ptr[rows] >= 8 * sources;
     const int64_t columns = few ? 2 * LANES<T> : product.width;
+    const bool one = product.width <= 8 * LANES<T>, far = sources * product.width * int64_t(sizeof(T)) > NEAR;
     for (int64_t left = 0; left < product.width; left += columns) {
         const int64_t right = left + columns < product.width ? left + columns : product.width;
-        parallel_for(rows, few ? 4096 : ROWS, threads,
-                     [&](int64_t begin, int64_t end) {
-                         if (few)
-                             product.template block<false>(begin, end, left, right);
-                         else
-                             product.template block<true>(begin, end, left, right);
-                     });
+        parallel_for(rows, few ? 4096 : ROWS, threads, [&](int64_t begin, int64_t end) {
+            if (few)
+                product.template block<0, false>(begin, end, left, right);
+            else if (one && far)
+                product.template block<2, true>(begin, end, left, right);
+            else if (one)
+                product.template block<1, true>(begin, end, left, right);
+            else if (far)
+                product.template block<2, false>(begin, end, left, right);
+            else
+                product.template block<1, false>(begin, end, left, right);
+        });
     }
     return 0;
 }
