@@ -93,8 +93,8 @@ LEADS = {
         "and for memory in the number of nodes N (all methods); GRACE and GCA compare all pairs, so that their time "
         "grows with N² at best. Peak memory is what was alive at once; `train` holds more, since freed memory stays "
         "for the next step (`keep_memory`): without that arrays above 32 MiB are mapped and cleared anew for every "
-        "use, and steps at 300,000 nodes take as long as the second record says. The third is of another processor, with "
-        "sparse products that fetch rows of memory further ahead, and beside a training on the other core.",
+        "use, and steps at 300,000 nodes take as long as the second record says. The third is of another processor, "
+        "with sparse products that fetch rows of memory further ahead, and beside a training on the other core.",
     ),
     "large": (
         "Graphs on disk",
