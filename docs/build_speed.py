@@ -49,9 +49,10 @@ LEADS = {
     ),
     "spmm": (
         "Sparse product",
-        "Messages of a GCN layer: the normalised adjacency times the codes of the nodes. Where these no longer fit "
-        "into caches an entry takes three times as long (a new result each time included); DGI and GGD, which do "
-        "little else, grow faster than their edges in the upper decade of [growth](speed.md#growth-with-the-graph). "
+        "Messages of a GCN layer: the normalised adjacency times the codes of the nodes; measured beside a training on "
+        "the other core. Where these no longer fit "
+        "into caches an entry takes two and a half times as long (a new result each time included); methods which do "
+        "little else grow faster than their edges in the upper decade of [growth](speed.md#growth-with-the-graph). "
         "The rows `build` are the adjacency and its transpose "
         "from new edges, as views that drop edges need them at every step; PyG's `gcn_norm` weighs the edges and sorts "
         "nothing.",
