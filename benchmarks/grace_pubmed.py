@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 import graphssl
-from graphssl.bench import plan, run
+from graphssl.bench import plan, run, write_report
 from graphssl.bench.jobs import CONTROLS, config_hash
 from graphssl.bench.store import run_name
 from graphssl.data import with_features
@@ -114,7 +114,7 @@ def judge(variant: Variant, seeds: list[int], checkpoints: Path) -> None:
             shutil.copy(checkpoints / f"{job.seed}.safetensors", folder / "checkpoints" / f"{slug}.safetensors")
         outcome = run(jobs, folder, command="python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                       report=print)  # fmt: skip
-        print(outcome)
+        print(outcome, write_report(folder))
 
 
 def main() -> None:
